@@ -1,0 +1,72 @@
+/**
+ * Every record of `events_plugin_ingestion` ends in exactly one fate, and every fate other than a row has a
+ * reason from the closed lists here. So has whatever ends at the door, before the log.
+ */
+
+/** Why a record ends without a row, on purpose. */
+export const DROP_REASONS = [
+  'unknown_token',
+  'duplicate',
+  'cookieless_not_supported',
+  'client_ingestion_warning',
+  'transform',
+] as const;
+export type DropReason = (typeof DROP_REASONS)[number];
+
+/** Why a record can never be processed. */
+export const DEAD_LETTER_REASONS = [
+  'malformed_record',
+  'transform_failed',
+  'row_too_large',
+  'refused_by_postgres',
+  'refused_by_clickhouse',
+] as const;
+export type DeadLetterReason = (typeof DEAD_LETTER_REASONS)[number];
+
+/** Why a request was answered with an error. */
+export const REFUSAL_REASONS = [
+  'malformed_body',
+  'empty_body',
+  'empty_batch',
+  'too_many_events',
+  'too_deep',
+  'too_many_keys',
+  'missing_event_name',
+  'invalid_event_name',
+  'missing_distinct_id',
+  'invalid_uuid',
+  'invalid_properties',
+  'invalid_cookieless_mode',
+  'missing_token',
+  'invalid_token',
+  'several_tokens',
+  'unknown_token',
+  'body_too_large',
+  'event_too_large',
+  'unsupported_encoding',
+  'overloaded',
+  'log_full',
+  'log_unavailable',
+] as const;
+export type RefusalReason = (typeof REFUSAL_REASONS)[number];
+
+/** What is taken with a 200 and kept nowhere: data of products that Tributary does not have. */
+export const DISCARD_REASONS = ['session_recording', 'performance_event', 'heatmap'] as const;
+export type DiscardReason = (typeof DISCARD_REASONS)[number];
+
+/** Types of ingestion warnings, as PostHog names them, and ours. */
+export const WARNING_TYPES = [
+  'client_ingestion_warning',
+  'ignored_invalid_timestamp',
+  'invalid_process_person_profile',
+  'message_size_too_large',
+  'cookieless_not_supported',
+] as const;
+export type WarningType = (typeof WARNING_TYPES)[number];
+
+export type Fate =
+  | { readonly kind: 'row' }
+  | { readonly kind: 'drop'; readonly reason: DropReason }
+  | { readonly kind: 'dead_letter'; readonly reason: DeadLetterReason };
+
+export const ROW: Fate = { kind: 'row' };

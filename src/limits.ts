@@ -1,0 +1,85 @@
+/** Every bound of the system, with its unit. Back-pressure is what these do to one another. */
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+export const LIMITS = {
+  capture: {
+    /** Bytes of a request's body on the wire. */
+    bodyBytesMax: 20 * MIB,
+    /** Bytes of a body after it was inflated. */
+    inflatedBytesMax: 20 * MIB,
+    /** Bytes of one record on the log, envelope and all (Kafka's `message.max.bytes`). */
+    eventBytesMax: 1_000_000,
+    eventsPerBatchMax: 20_000,
+    /** Bytes of bodies that are being read, decoded or appended, over all connections. */
+    bytesInFlightMax: 128 * MIB,
+    jsonDepthMax: 100,
+    /** Object keys and array elements of one event. */
+    jsonKeysMax: 50_000,
+    distinctIdCharsMax: 200,
+    tokenBytesMax: 64,
+    eventNameCharsMax: 200,
+    retryAfterSeconds: 5,
+    headersBytesMax: 32_768,
+  },
+  log: {
+    /** Bytes of events waiting in the embedded log before the door answers 503. */
+    bytesMax: 8 * 1024 * MIB,
+    /** Bytes that are kept although everybody has committed past them. */
+    retainedBytesMax: 256 * MIB,
+    /** Time for which records are kept although everybody has committed past them. */
+    retainedMs: 60 * 60 * 1000,
+    appendRecordsMax: 2_000,
+    appendBytesMax: 8 * MIB,
+  },
+  worker: {
+    /** Records of one poll. */
+    pollRecordsMax: 500,
+    /** Records of a partition that were read and have no fate yet; past it the partition is paused. */
+    inFlightPerPartitionMax: 5_000,
+    /** Bytes of them, over all partitions; past it every partition is paused. */
+    inFlightBytesMax: 128 * MIB,
+    /** Events waiting for one person; past it the partition is paused. */
+    inFlightPerPersonMax: 2_000,
+    flushEventsMax: 2_000,
+    flushBytesMax: 8 * MIB,
+    flushLingerMs: 20,
+    /** Batches of rows that are saved and not yet on the output topics. */
+    outboxBatchesMax: 4,
+    progressEveryMs: 1_000,
+    identityCacheBytesMax: 64 * MIB,
+    /** Bytes of one record on an output topic. */
+    outputBytesMax: 1_000_000,
+    /** Bytes of a too large record that its dead letter keeps. */
+    deadLetterPayloadBytesMax: 64 * KIB,
+    /** Records remembered for each partition to recognise a repeated uuid, and for how long. */
+    duplicatesMax: 50_000,
+    duplicateWindowMs: 10 * 60 * 1000,
+    recoverBackoffMinMs: 100,
+    recoverBackoffMaxMs: 5_000,
+  },
+  loader: {
+    batchRowsMax: 50_000,
+    batchBytesMax: 16 * MIB,
+    /** How long a row waits for company when little flows, and when much does. */
+    lingerMinMs: 100,
+    lingerMaxMs: 1_000,
+    retryBackoffMinMs: 100,
+    retryBackoffMaxMs: 10_000,
+  },
+  postgres: {
+    statementTimeoutMs: 5_000,
+    lockTimeoutMs: 5_000,
+    idleInTransactionTimeoutMs: 5_000,
+    connectTimeoutMs: 5_000,
+    poolMax: 8,
+    teamCacheMs: 2_000,
+    teamsMax: 10_000,
+  },
+  console: {
+    sqlBytesMax: 1 * MIB,
+    sqlRowsMax: 100_000,
+    sqlTimeoutMs: 60_000,
+  },
+} as const;
