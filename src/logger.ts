@@ -15,10 +15,10 @@ export interface Logger {
 }
 
 export function createLogger(level: LogLevel, readable: boolean): Logger {
-  if (!readable) return pino({ level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime });
+  if (!readable) return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime });
   return pino({
     level,
-    base: undefined,
+    base: null,
     transport: {
       target: 'pino-pretty',
       options: { translateTime: 'HH:MM:ss', ignore: 'pid,hostname', destination: 2 },

@@ -5,13 +5,21 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 export class Metrics {
   readonly #registry = new Registry();
 
-  counter<Label extends string = never>(name: string, help: string, labels: readonly Label[] = []): Counter<Label> {
+  counter<Label extends string = never>(
+    name: string,
+    help: string,
+    labels: readonly Label[] = [],
+  ): Counter<Label> {
     const existing = this.#registry.getSingleMetric(name);
     if (existing) return existing as Counter<Label>;
     return new Counter({ name, help, labelNames: labels, registers: [this.#registry] });
   }
 
-  gauge<Label extends string = never>(name: string, help: string, labels: readonly Label[] = []): Gauge<Label> {
+  gauge<Label extends string = never>(
+    name: string,
+    help: string,
+    labels: readonly Label[] = [],
+  ): Gauge<Label> {
     const existing = this.#registry.getSingleMetric(name);
     if (existing) return existing as Gauge<Label>;
     return new Gauge({ name, help, labelNames: labels, registers: [this.#registry] });
@@ -26,7 +34,13 @@ export class Metrics {
   ): Histogram<Label> {
     const existing = this.#registry.getSingleMetric(name);
     if (existing) return existing as Histogram<Label>;
-    return new Histogram({ name, help, buckets: [...buckets], labelNames: labels, registers: [this.#registry] });
+    return new Histogram({
+      name,
+      help,
+      buckets: [...buckets],
+      labelNames: labels,
+      registers: [this.#registry],
+    });
   }
 
   /** Memory, CPU and event loop of this process as well. */
