@@ -1,0 +1,91 @@
+/** Folds events into their person, one after another. Pure, so that a save can do it again on the row it locked. */
+import type { EventWarning, PipelineEvent } from '../event/event.ts';
+import type { PersonUuid } from '../event/ids.ts';
+import { type PersonOnRow, eventRow } from '../event/rows.ts';
+import { NO_PERSON_CREATED_AT_MS, type Person } from './person.ts';
+import { hasChanges, propertyChanges } from './properties.ts';
+import { STAGES } from './stages.ts';
+import { wantsProfile } from './stages/profile.ts';
+import type { Project, Work } from './work.ts';
+
+/** An event to fold. */
+export interface Foldable {
+  readonly event: PipelineEvent;
+  readonly project: Project;
+  /** It was folded before, and only its row is to be sent again. */
+  readonly repeat: boolean;
+}
+
+export interface Folded {
+  /** The person after all of them; `undefined` if none of them wanted a profile and there was none. */
+  readonly person: Person | undefined;
+  /** Whether `person` differs from the one that it began with, and has to be saved. */
+  readonly changed: boolean;
+  /** JSON text of each event's row, in the order of the events. */
+  readonly rows: readonly string[];
+  readonly warnings: readonly EventWarning[];
+}
+
+/** The person's version after the fold is the one that a save gives it: one more, or 0 for a new person. */
+export function foldEvents(
+  base: Person | undefined,
+  personUuid: PersonUuid,
+  events: readonly Foldable[],
+): Folded {
+  const rows: string[] = [];
+  const warnings: EventWarning[] = [];
+  const text = personText();
+  let person = base;
+  for (const { event, project, repeat } of events) {
+    let work: Work = {
+      event,
+      project,
+      properties: event.properties,
+      elementsChain: '',
+      personUuid,
+      person,
+      mode: 'full',
+      warnings: event.warnings,
+    };
+    for (const stage of STAGES) work = stage.run(work);
+    if (!repeat) {
+      person = work.person;
+      warnings.push(...work.warnings);
+    }
+    const properties = JSON.stringify(work.properties);
+    rows.push(eventRow(event, properties, work.elementsChain, personOnRow(work, person, text)));
+  }
+  const changed = person !== base;
+  if (changed && person && base) person = { ...person, version: base.version + 1 };
+  return { person, changed, rows, warnings };
+}
+
+function personOnRow(work: Work, person: Person | undefined, text: (person: Person) => string): PersonOnRow {
+  return {
+    uuid: work.personUuid,
+    createdAtMs: person?.createdAtMs ?? NO_PERSON_CREATED_AT_MS,
+    properties: work.mode === 'propertyless' || person === undefined ? '{}' : text(person),
+    mode: work.mode,
+  };
+}
+
+/** JSON text of the properties, made once for as long as they stay the same. */
+function personText(): (person: Person) => string {
+  let known: Person['properties'] | undefined;
+  let json = '';
+  return (person) => {
+    if (person.properties !== known) {
+      known = person.properties;
+      json = JSON.stringify(known);
+    }
+    return json;
+  };
+}
+
+/**
+ * Whether folding this event could change the person, so that the fold has to be checked against Postgres and
+ * remembered: even one that changes nothing now must not be folded again later.
+ */
+export function dependsOnPerson({ event, project, repeat }: Foldable): boolean {
+  return !repeat && wantsProfile(event, project) && hasChanges(propertyChanges(event.properties));
+}

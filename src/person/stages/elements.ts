@@ -1,0 +1,16 @@
+import { elementsChain } from '../../event/elements.ts';
+import type { Stage } from '../work.ts';
+
+/** `$elements_chain` (a string of newer SDKs) as it is, else the chain of `$elements`; both leave the properties. */
+export const elementsStage: Stage = {
+  name: 'elements',
+  run(work) {
+    const { $elements: elements, $elements_chain: chain, ...properties } = work.properties;
+    if (elements === undefined && chain === undefined) return work;
+    return {
+      ...work,
+      properties,
+      elementsChain: typeof chain === 'string' ? chain : elementsChain(elements ?? null),
+    };
+  },
+};
