@@ -73,13 +73,33 @@ export const LIMITS = {
     lockTimeoutMs: 5_000,
     idleInTransactionTimeoutMs: 5_000,
     connectTimeoutMs: 5_000,
+    /** Without any answer for this long the connection counts as lost. */
+    answerTimeoutMs: 10_000,
     poolMax: 8,
     teamCacheMs: 2_000,
+    /** After this long without an answer, the last known one is used. */
+    teamAskMs: 1_000,
     teamsMax: 10_000,
+  },
+  embeddedPostgres: {
+    startTimeoutMs: 30_000,
+    /** Time for a stop with open transactions rolled back; then the server is stopped without ceremony. */
+    stopTimeoutMs: 4_000,
+    /** Starts on another port, or once remains of a killed server have gone. */
+    startAttemptsMax: 5,
+    startRetryMs: 300,
+    connectionsMax: 50,
+    sharedBuffersBytes: 64 * MIB,
+    /** Bytes of the server's log file; past it the next start begins a new one and keeps the old one. */
+    logBytesMax: 10 * MIB,
   },
   console: {
     sqlBytesMax: 1 * MIB,
     sqlRowsMax: 100_000,
     sqlTimeoutMs: 60_000,
+    /** Bytes of an answer, as text. */
+    sqlAnswerBytesMax: 64 * MIB,
+    /** Queries of strangers that run at the same time. */
+    sqlConcurrencyMax: 4,
   },
 } as const;
