@@ -1,0 +1,94 @@
+/** Reads the settings from the environment and `.env`. */
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { parseEnv } from 'node:util';
+import { ROLES, SETTINGS, type Setting, UNSUPPORTED } from './settings.ts';
+
+type ValueOf<S> = S extends Setting<infer T> ? T : never;
+type Values = { readonly [Key in keyof typeof SETTINGS]: ValueOf<(typeof SETTINGS)[Key]> };
+
+/** Every setting by its key in `SETTINGS`; `dataDir` is absolute. */
+export type Config = Omit<Values, 'devProject'> & { readonly devProject: boolean };
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Everything that is wrong with the settings, one line each. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'));
+    this.problems = problems;
+  }
+}
+
+/** The settings of this process: its environment, and `.env` for what that leaves unset. */
+export function loadConfig(): Config {
+  return readConfig({ ...readDotEnv('.env'), ...process.env });
+}
+
+/** Whether the environment or `.env` names this setting. */
+export function isGiven(name: string): boolean {
+  return Boolean({ ...readDotEnv('.env'), ...process.env }[name]);
+}
+
+function readDotEnv(path: string): Environment {
+  try {
+    return parseEnv(readFileSync(path, 'utf8'));
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return {};
+    throw new ConfigError([`.env cannot be read: ${error instanceof Error ? error.message : error}`]);
+  }
+}
+
+/** Throws `ConfigError` with every problem at once. An empty value counts as unset. */
+export function readConfig(environment: Environment): Config {
+  const problems = [...unknownNames(environment), ...unsupported(environment)];
+  const read = (setting: Setting<unknown>): unknown => {
+    const given = environment[setting.name]?.trim();
+    if (!given) return setting.default;
+    const value = setting.read(given);
+    if (value !== undefined) return value;
+    const shown = setting.secret ? 'set to something else' : JSON.stringify(given);
+    problems.push(`${setting.name} is ${shown}: it takes ${setting.takes}`);
+    return setting.default;
+  };
+
+  const entries = Object.entries(SETTINGS).map(([key, setting]) => [key, read(setting)]);
+  const values: Values = Object.fromEntries(entries);
+  if (values.roles.length < ROLES.length) {
+    problems.push(
+      `TRIBUTARY_ROLES is "${values.roles.join(',')}": with the embedded log one process runs every role, ` +
+        `so leave it unset or make it "${ROLES.join(',')}"`,
+    );
+  }
+  if (values.capturePort === values.consolePort && values.capturePort !== 0) {
+    problems.push(`CONSOLE_PORT is ${values.consolePort}, as CAPTURE_PORT is: give it another port`);
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  return {
+    ...values,
+    dataDir: resolve(values.dataDir),
+    devProject: values.devProject ?? values.databaseUrl === undefined,
+  };
+}
+
+function unknownNames(environment: Environment): string[] {
+  const known = Object.values(SETTINGS)
+    .map((setting) => setting.name)
+    .filter((name) => name.startsWith('TRIBUTARY_'));
+  return Object.keys(environment)
+    .filter((name) => name.startsWith('TRIBUTARY_') && !known.includes(name))
+    .map((name) => {
+      const got = JSON.stringify(environment[name]);
+      return `${name} is ${got}, but there is no such setting: there are ${known.join(', ')}`;
+    });
+}
+
+function unsupported(environment: Environment): string[] {
+  return UNSUPPORTED.filter(({ name, harmless }) => {
+    const given = environment[name]?.trim();
+    return given && given !== harmless;
+  }).map(({ name, instead }) => `${name} is not supported by this version: ${instead}`);
+}

@@ -1,0 +1,238 @@
+/** The table of settings: one list that drives parsing, `npm start -- --help` and the README. */
+import { isIP } from 'node:net';
+import { LOG_LEVELS, type LogLevel } from './logger.ts';
+
+export interface Setting<T> {
+  /** Name of the environment variable. */
+  readonly name: string;
+  readonly default: T;
+  /** How the default reads, where it is not a plain value. */
+  readonly defaultText?: string;
+  /** What is valid, in words that fit after "it takes". */
+  readonly takes: string;
+  readonly meaning: string;
+  /** Its value is never shown. */
+  readonly secret?: true;
+  /** `undefined`: not valid. Never called with an empty text, which means unset. */
+  read(text: string): NonNullable<T> | undefined;
+}
+
+export const ROLES = ['capture', 'worker', 'loader'] as const;
+export type Role = (typeof ROLES)[number];
+
+export const SETTINGS = {
+  roles: setting<readonly Role[]>({
+    name: 'TRIBUTARY_ROLES',
+    default: ROLES,
+    defaultText: ROLES.join(','),
+    takes: `a comma-separated list of ${ROLES.join(', ')}`,
+    meaning: 'What this process runs. With an embedded store it must be everything',
+    read: list((text) => ROLES.find((role) => role === text)),
+  }),
+  dataDir: setting({
+    name: 'TRIBUTARY_DATA_DIR',
+    default: './data',
+    takes: 'a folder',
+    meaning: 'Everything embedded lives here; one process at a time',
+    read: text,
+  }),
+  devProject: setting<boolean | undefined>({
+    name: 'TRIBUTARY_DEV_PROJECT',
+    default: undefined,
+    defaultText: 'on when Postgres is embedded',
+    takes: 'on or off',
+    meaning: 'Makes project 1 with the token `phc_tributary_dev`',
+    read: onOrOff,
+  }),
+  captureHost: setting({
+    name: 'CAPTURE_HOST',
+    default: '127.0.0.1',
+    takes: 'an address or host name of this machine',
+    meaning: 'Where SDKs post',
+    read: text,
+  }),
+  capturePort: setting({
+    name: 'CAPTURE_PORT',
+    default: 8000,
+    takes: 'a port, 0 to 65535 (0: any free one)',
+    meaning: 'Where SDKs post',
+    read: integer(0, 65_535),
+  }),
+  consoleHost: setting({
+    name: 'CONSOLE_HOST',
+    default: '127.0.0.1',
+    takes: 'an address or host name of this machine',
+    meaning: 'Health, metrics, the books and queries; never on the capture port',
+    read: text,
+  }),
+  consolePort: setting({
+    name: 'CONSOLE_PORT',
+    default: 8010,
+    takes: 'a port, 0 to 65535 (0: any free one)',
+    meaning: 'Health, metrics, the books and queries; never on the capture port',
+    read: integer(0, 65_535),
+  }),
+  consoleToken: setting<string | undefined>({
+    name: 'CONSOLE_TOKEN',
+    default: undefined,
+    takes: 'a secret of 8 or more characters without spaces',
+    meaning: 'Bearer token for what shows data; without it that answers on loopback only',
+    secret: true,
+    read: (value) => (/^[\x21-\x7e]{8,}$/.test(value) ? value : undefined),
+  }),
+  embeddedPartitions: setting({
+    name: 'EMBEDDED_PARTITIONS',
+    default: 4,
+    takes: 'a whole number, 1 to 64',
+    meaning: 'Partitions of a new embedded log; an existing one keeps its own',
+    read: integer(1, 64),
+  }),
+  databaseUrl: setting<string | undefined>({
+    name: 'DATABASE_URL',
+    default: undefined,
+    defaultText: 'embedded PostgreSQL 18',
+    takes: 'a URL such as postgres://user:password@host:5432/database',
+    meaning: 'PostgreSQL for projects and persons',
+    secret: true,
+    read: url('postgres:', 'postgresql:'),
+  }),
+  clickHouseUrl: setting<string | undefined>({
+    name: 'CLICKHOUSE_URL',
+    default: undefined,
+    defaultText: 'embedded ClickHouse (chdb)',
+    takes: 'a URL such as http://host:8123',
+    meaning: 'ClickHouse for events',
+    secret: true,
+    read: url('http:', 'https:'),
+  }),
+  clickHouseUser: setting({
+    name: 'CLICKHOUSE_USER',
+    default: 'default',
+    takes: 'a user name',
+    meaning: 'User at `CLICKHOUSE_URL`',
+    read: text,
+  }),
+  clickHousePassword: setting<string | undefined>({
+    name: 'CLICKHOUSE_PASSWORD',
+    default: undefined,
+    takes: 'a password',
+    meaning: 'Password at `CLICKHOUSE_URL`',
+    secret: true,
+    read: text,
+  }),
+  clickHouseDatabase: setting({
+    name: 'CLICKHOUSE_DATABASE',
+    default: 'default',
+    takes: 'a database name of letters, digits and _',
+    meaning: 'Database at `CLICKHOUSE_URL`',
+    read: (value) => (/^\w+$/.test(value) ? value : undefined),
+  }),
+  personCacheMb: setting({
+    name: 'PERSON_CACHE_MB',
+    default: 256,
+    takes: 'a whole number of megabytes, 1 to 65536',
+    meaning: "Bound of the worker's cache of persons",
+    read: integer(1, 65_536),
+  }),
+  trustedProxies: setting<readonly string[]>({
+    name: 'TRUSTED_PROXIES',
+    default: ['127.0.0.0/8', '::1/128'],
+    defaultText: 'loopback',
+    takes: 'a comma-separated list of addresses or CIDR ranges such as 10.0.0.0/8',
+    meaning: 'Whose `X-Forwarded-For` is believed',
+    read: list((value) => (isRange(value) ? value : undefined)),
+  }),
+  logLevel: setting<LogLevel>({
+    name: 'LOG_LEVEL',
+    default: 'info',
+    takes: `one of ${LOG_LEVELS.join(', ')}`,
+    meaning: 'The least important lines that are logged',
+    read: (value) => LOG_LEVELS.find((level) => level === value.toLowerCase()),
+  }),
+} as const;
+
+/** Settings of the interface that this version cannot serve, with the one value (if any) that asks for nothing. */
+export const UNSUPPORTED: readonly { name: string; harmless?: string; instead: string }[] = [
+  { name: 'KAFKA_HOSTS', instead: 'leave it unset for the embedded log' },
+  {
+    name: 'CLICKHOUSE_INGESTION',
+    harmless: 'loader',
+    instead: 'leave it unset, the loader moves the rows',
+  },
+  { name: 'BUFFER_CONVERSION_SECONDS', harmless: '0', instead: 'leave it unset, no event is held' },
+  { name: 'HOLD_MB', instead: 'leave it unset, no event is held' },
+  { name: 'SPOOL_MB', instead: 'leave it unset, there is no spool' },
+];
+
+/** A Markdown table of all settings, for the README. */
+export function settingsMarkdown(): string {
+  const rows = Object.values(SETTINGS).map(
+    (each) => `| \`${each.name}\` | ${defaultMarkdown(each)} | ${each.meaning} |`,
+  );
+  return ['| Variable | Default | Meaning |', '| --- | --- | --- |', ...rows].join('\n');
+}
+
+function defaultMarkdown(each: Setting<unknown>): string {
+  if (each.defaultText !== undefined) return each.defaultText;
+  return each.default === undefined ? 'unset' : `\`${each.default}\``;
+}
+
+/** What `npm start -- --help` prints. */
+export function settingsHelp(): string {
+  const lines = Object.values(SETTINGS).map((each: Setting<unknown>) => {
+    const fallback = each.defaultText ?? (each.default === undefined ? 'unset' : `${each.default}`);
+    return `  ${each.name}\n      ${each.meaning.replaceAll('`', '')}.\n      Takes ${each.takes}. Default: ${fallback}.`;
+  });
+  return `Usage: npm start
+
+Starts the whole system in one process: capture, worker, loader and what they need.
+Ctrl-C ends it.
+
+Settings are environment variables; a .env file in the current folder is read too.
+
+${lines.join('\n')}
+`;
+}
+
+/** Only so that each entry of the table is checked, and its type inferred, on its own. */
+function setting<T>(each: Setting<T>): Setting<T> {
+  return each;
+}
+
+function text(value: string): string {
+  return value;
+}
+
+function integer(min: number, max: number): (value: string) => number | undefined {
+  return (value) => {
+    const number = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
+    return number >= min && number <= max ? number : undefined;
+  };
+}
+
+function onOrOff(value: string): boolean | undefined {
+  if (/^(on|true|1|yes)$/i.test(value)) return true;
+  return /^(off|false|0|no)$/i.test(value) ? false : undefined;
+}
+
+function url(...protocols: readonly string[]): (value: string) => string | undefined {
+  return (value) => {
+    const parsed = URL.canParse(value) ? new URL(value) : undefined;
+    return parsed && protocols.includes(parsed.protocol) && parsed.hostname !== '' ? value : undefined;
+  };
+}
+
+function list<T>(item: (value: string) => T | undefined): (value: string) => readonly T[] | undefined {
+  return (value) => {
+    const items = value.split(',').map((each) => item(each.trim()));
+    const valid = items.filter((each): each is Exclude<typeof each, undefined> => each !== undefined);
+    return valid.length === items.length ? valid : undefined;
+  };
+}
+
+function isRange(value: string): boolean {
+  const [address = '', prefix, ...rest] = value.split('/');
+  const version = isIP(address);
+  if (version === 0 || rest.length > 0) return false;
+  return prefix === undefined || integer(0, version === 4 ? 32 : 128)(prefix) !== undefined;
+}

@@ -1,0 +1,68 @@
+/** `npm test`: every test file that this machine can run, two at a time. Takes files as arguments. */
+import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { indent, tapResults } from '../tools/test-results.ts';
+import { prerequisites, select } from '../tools/test-selection.ts';
+
+const ci = process.env['CI'] === 'true';
+const root = join(import.meta.dirname, '..');
+const given = process.argv.slice(2).map((file) => relative(root, file));
+const all = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.test.ts'))
+  .map((file) => join('test', file))
+  .sort();
+const { run, leftOut } = select(given.length > 0 ? given : all, prerequisites(ci));
+
+const totals = { passed: 0, failed: 0, skipped: leftOut.length };
+
+function report(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function fail(problem: string): void {
+  totals.failed += 1;
+  report(`FAIL  ${problem}`);
+}
+
+const results = tapResults(({ file, durationMs, passed, failures, skipped }) => {
+  totals.passed += passed;
+  totals.failed += failures.length;
+  totals.skipped += skipped.length;
+  const seconds = (durationMs / 1000).toFixed(1);
+  report(`${failures.length === 0 ? 'ok  ' : 'FAIL'}  ${seconds.padStart(5)} s  ${file} (${passed} passed)`);
+  for (const skip of skipped) report(`      skipped: ${skip}`);
+  for (const { path, detail } of failures) {
+    report(indent(`\nfailed: ${path.join(' > ')}\n${indent(detail)}\n`));
+  }
+});
+
+/** Resolves with tap's exit code. Its standard error, where files write theirs, passes through. */
+function runTap(files: readonly string[]): Promise<number> {
+  const tap = join(root, 'node_modules', '.bin', 'tap');
+  const child = spawn(tap, ['--jobs=2', '--reporter=tap', ...files], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  child.stdout.on('data', (chunk: Buffer) => results.write(chunk));
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => {
+      results.end();
+      resolve(code ?? 1);
+    });
+  });
+}
+
+for (const { file, needs } of leftOut) {
+  if (ci) fail(`${file} needs ${needs}`);
+  else report(`left out: ${file} needs ${needs}`);
+}
+if (run.length === 0) fail('there is no test to run');
+else {
+  const code = await runTap(run);
+  if (code !== 0 && totals.failed === 0) fail(`tap ended with exit code ${code}`);
+  if (totals.passed === 0 && totals.failed === 0) fail('no test ran');
+}
+report(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
+process.exitCode = totals.failed === 0 ? 0 : 1;
