@@ -58,12 +58,18 @@ export const LIMITS = {
     inFlightBytesMax: 128 * MIB,
     /** Events waiting for one person; past it the partition is paused. */
     inFlightPerPersonMax: 2_000,
+    /** Events whose ids are looked up and that are dispatched together. */
+    dispatchEntriesMax: 2_000,
     flushEventsMax: 2_000,
     flushBytesMax: 8 * MIB,
     flushLingerMs: 20,
     /** Batches of rows that are saved and not yet on the output topics. */
     outboxBatchesMax: 4,
+    /** Messages of one append to the output topics. */
+    appendRecordsMax: 2_000,
     progressEveryMs: 1_000,
+    /** How long a stop waits for what was read to get its rows; the rest is replayed. */
+    closeMs: 3_000,
     identityCacheBytesMax: 64 * MIB,
     /** Bytes of one record on an output topic. */
     outputBytesMax: 1_000_000,
@@ -81,6 +87,15 @@ export const LIMITS = {
     /** How long a row waits for company when little flows, and when much does. */
     lingerMinMs: 100,
     lingerMaxMs: 1_000,
+    /** Rows from which a batch counts as load: the wait doubles after it, and halves after a smaller one. */
+    busyBatchRows: 1_000,
+    /** Bytes of rows of one table that wait or are being inserted; past it its partitions are paused. */
+    waitingBytesMax: 32 * MIB,
+    pollRecordsMax: 2_000,
+    /** One statement to a ClickHouse server, other than a query of the console. */
+    insertTimeoutMs: 60_000,
+    /** Characters of ClickHouse's words that a dead letter keeps. */
+    refusalCharsMax: 1_000,
     retryBackoffMinMs: 100,
     retryBackoffMaxMs: 10_000,
   },
@@ -96,6 +111,16 @@ export const LIMITS = {
     /** After this long without an answer, the last known one is used. */
     teamAskMs: 1_000,
     teamsMax: 10_000,
+  },
+  commands: {
+    /** How long `send` waits for the row, and how often it looks. */
+    rowTimeoutMs: 10_000,
+    rowPollMs: 25,
+    /** How long a command waits for a system that is starting. */
+    startTimeoutMs: 15_000,
+    startPollMs: 200,
+    /** One request to the running system, other than a query. */
+    requestTimeoutMs: 10_000,
   },
   dataDir: {
     /** Tries at a stale lock, each lost to another process. */
@@ -114,7 +139,19 @@ export const LIMITS = {
     /** Bytes of the server's log file; past it the next start begins a new one and keeps the old one. */
     logBytesMax: 10 * MIB,
   },
+  process: {
+    /** After this a stop gives up and the process exits. */
+    stopTimeoutMs: 5_000,
+    /** A second signal within this is the same Ctrl-C: npm passes on what the terminal has sent already. */
+    sameSignalMs: 500,
+    /** A start that takes longer says what it waits for. */
+    progressAfterMs: 1_000,
+  },
   console: {
+    /** One check of `/_ready`. */
+    checkTimeoutMs: 2_000,
+    /** Between two notes of what ended at the door. */
+    doorEveryMs: 1_000,
     sqlBytesMax: 1 * MIB,
     sqlRowsMax: 100_000,
     sqlTimeoutMs: 60_000,

@@ -1,13 +1,6 @@
 /** An event inside the pipeline: decoded from its record and normalised, before it meets its person. */
 import type { CapturedEvent } from './captured.ts';
-import {
-  asDistinctId,
-  asToken,
-  type DistinctId,
-  type EventUuid,
-  parseUuid,
-  type TeamId,
-} from './ids.ts';
+import { asDistinctId, asToken, type DistinctId, type EventUuid, parseUuid, type TeamId } from './ids.ts';
 import { isJsonObject, type Json, type JsonObject } from './json.ts';
 import type { WarningType } from './outcome.ts';
 
@@ -87,7 +80,9 @@ const textOrEmpty = (value: unknown): string => (typeof value === 'string' ? val
  * timestamp that cannot be read.
  */
 export function openEvent({ captured, inner }: Decoded, teamId: TeamId, takenAtMs: number): PipelineEvent {
-  const properties: Record<string, Json> = isJsonObject(inner['properties']) ? { ...inner['properties'] } : {};
+  const properties: Record<string, Json> = isJsonObject(inner['properties'])
+    ? { ...inner['properties'] }
+    : {};
   for (const key of ['$set', '$set_once'] as const) {
     const outer = inner[key];
     if (isJsonObject(outer)) properties[key] = { ...objectOrEmpty(properties[key]), ...outer };

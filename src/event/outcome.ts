@@ -16,7 +16,7 @@ export type DropReason = (typeof DROP_REASONS)[number];
 /** Why a record can never be processed. */
 export const DEAD_LETTER_REASONS = [
   'malformed_record',
-  'transform_failed',
+  'stage_failed',
   'row_too_large',
   'refused_by_postgres',
   'refused_by_clickhouse',

@@ -1,11 +1,12 @@
 /** Folds events into their person, one after another. Pure, so that a save can do it again on the row it locked. */
 import type { EventWarning, PipelineEvent } from '../event/event.ts';
 import type { PersonUuid } from '../event/ids.ts';
-import { type PersonOnRow, eventRow } from '../event/rows.ts';
+import type { DeadLetterReason } from '../event/outcome.ts';
+import { eventRow, type PersonOnRow } from '../event/rows.ts';
 import { NO_PERSON_CREATED_AT_MS, type Person } from './person.ts';
 import { hasChanges, propertyChanges } from './properties.ts';
-import { STAGES } from './stages.ts';
 import { wantsProfile } from './stages/profile.ts';
+import { STAGES } from './stages.ts';
 import type { Project, Work } from './work.ts';
 
 /** An event to fold. */
@@ -21,10 +22,24 @@ export interface Folded {
   readonly person: Person | undefined;
   /** Whether `person` differs from the one that it began with, and has to be saved. */
   readonly changed: boolean;
-  /** JSON text of each event's row, in the order of the events. */
-  readonly rows: readonly string[];
-  readonly warnings: readonly EventWarning[];
+  /** What became of each event, in their order. */
+  readonly outcomes: readonly FoldOutcome[];
 }
+
+export type FoldOutcome =
+  | {
+      readonly kind: 'row';
+      /** JSON text for `clickhouse_events_json`. */
+      readonly row: string;
+      readonly warnings: readonly EventWarning[];
+    }
+  /** A stage, or the save, could not take the event; it changed nothing. */
+  | {
+      readonly kind: 'failed';
+      readonly reason: Extract<DeadLetterReason, 'stage_failed' | 'refused_by_postgres'>;
+      readonly stage: string;
+      readonly message: string;
+    };
 
 /** The person's version after the fold is the one that a save gives it: one more, or 0 for a new person. */
 export function foldEvents(
@@ -32,32 +47,51 @@ export function foldEvents(
   personUuid: PersonUuid,
   events: readonly Foldable[],
 ): Folded {
-  const rows: string[] = [];
-  const warnings: EventWarning[] = [];
+  const outcomes: FoldOutcome[] = [];
   const text = personText();
   let person = base;
-  for (const { event, project, repeat } of events) {
-    let work: Work = {
-      event,
-      project,
-      properties: event.properties,
-      elementsChain: '',
-      personUuid,
-      person,
-      mode: 'full',
-      warnings: event.warnings,
-    };
-    for (const stage of STAGES) work = stage.run(work);
-    if (!repeat) {
-      person = work.person;
-      warnings.push(...work.warnings);
+  for (const foldable of events) {
+    const work = runStages(foldable, personUuid, person);
+    if (work.kind === 'failed') {
+      outcomes.push(work);
+      continue;
     }
-    const properties = JSON.stringify(work.properties);
-    rows.push(eventRow(event, properties, work.elementsChain, personOnRow(work, person, text)));
+    if (!foldable.repeat) person = work.person;
+    const row = eventRow(
+      foldable.event,
+      JSON.stringify(work.properties),
+      work.elementsChain,
+      personOnRow(work, person, text),
+    );
+    outcomes.push({ kind: 'row', row, warnings: foldable.repeat ? [] : work.warnings });
   }
   const changed = person !== base;
   if (changed && person && base) person = { ...person, version: base.version + 1 };
-  return { person, changed, rows, warnings };
+  return { person, changed, outcomes };
+}
+
+type Staged = (Work & { readonly kind: 'staged' }) | Extract<FoldOutcome, { kind: 'failed' }>;
+
+function runStages({ event, project }: Foldable, personUuid: PersonUuid, person: Person | undefined): Staged {
+  let work: Work = {
+    event,
+    project,
+    properties: event.properties,
+    elementsChain: '',
+    personUuid,
+    person,
+    mode: 'full',
+    warnings: event.warnings,
+  };
+  for (const stage of STAGES) {
+    try {
+      work = stage.run(work);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      return { kind: 'failed', reason: 'stage_failed', stage: stage.name, message };
+    }
+  }
+  return { ...work, kind: 'staged' };
 }
 
 function personOnRow(work: Work, person: Person | undefined, text: (person: Person) => string): PersonOnRow {

@@ -39,7 +39,12 @@ export function applyChanges(current: JsonObject, { set, setOnce, unset }: Prope
   return Object.fromEntries(entries);
 }
 
-function note(changed: Map<string, Json | undefined>, current: JsonObject, key: string, value: Json | undefined) {
+function note(
+  changed: Map<string, Json | undefined>,
+  current: JsonObject,
+  key: string,
+  value: Json | undefined,
+) {
   if (sameJson(ownValue(current, key), value)) changed.delete(key);
   else changed.set(key, value);
 }

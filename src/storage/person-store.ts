@@ -42,8 +42,7 @@ export interface Acquired {
   /** Nothing below it is folded again. */
   readonly foldedBelow: number;
   readonly folded: readonly FoldedRange[];
-  /** `undefined`: a partition never seen before. */
-  readonly progress: Progress | undefined;
+  readonly progress: Progress;
 }
 
 export interface Identity {
@@ -58,7 +57,12 @@ export interface Found extends Identity {
 /** A person with the ids that lead to it, each with its mapping's version. */
 export interface PersonWithIds {
   readonly person: Person;
-  readonly ids: readonly { readonly distinctId: DistinctId; readonly version: number }[];
+  readonly ids: readonly Mapping[];
+}
+
+export interface Mapping {
+  readonly distinctId: DistinctId;
+  readonly version: number;
 }
 
 /** What a save is asked to write for one person, and what it may rely on. */
@@ -67,8 +71,8 @@ export interface PersonWork {
   readonly uuid: PersonUuid;
   /** The person as cached; `undefined`: believed not to exist. */
   readonly base: Person | undefined;
-  /** Ids believed to have no person yet: they get this one. */
-  readonly newIds: readonly DistinctId[];
+  /** Ids believed to have no person yet: they get this one, with a mapping of this version. */
+  readonly newIds: readonly Mapping[];
   /** Ids believed to lead to this person. */
   readonly knownIds: readonly DistinctId[];
   /** False: nothing here hangs on the person's state; only the offsets are recorded. */

@@ -1,0 +1,37 @@
+/** Recognises an event that was sent again: same UUID, name and distinct id within the window, in one partition. */
+import type { PipelineEvent } from '../event/event.ts';
+
+interface Seen {
+  readonly offset: number;
+  readonly atMs: number;
+}
+
+export class Duplicates {
+  readonly #seen = new Map<string, Seen>();
+  readonly #countMax: number;
+  readonly #windowMs: number;
+
+  constructor(countMax: number, windowMs: number) {
+    this.#countMax = countMax;
+    this.#windowMs = windowMs;
+  }
+
+  /** `takenAtMs`: the record's time. A record read a second time is no duplicate of itself. */
+  isRepeat(event: PipelineEvent, offset: number, takenAtMs: number): boolean {
+    const key = `${event.uuid} ${event.teamId} ${event.name} ${event.distinctId}`;
+    const earlier = this.#seen.get(key);
+    if (earlier && earlier.offset < offset && takenAtMs - earlier.atMs <= this.#windowMs) return true;
+    if (!earlier) {
+      this.#seen.set(key, { offset, atMs: takenAtMs });
+      this.#forget(takenAtMs);
+    }
+    return false;
+  }
+
+  #forget(nowMs: number): void {
+    for (const [key, { atMs }] of this.#seen) {
+      if (this.#seen.size <= this.#countMax && nowMs - atMs <= this.#windowMs) return;
+      this.#seen.delete(key);
+    }
+  }
+}

@@ -1,0 +1,289 @@
+/**
+ * One partition's way in: its records are decoded, given to their project, passed through the transforms, and
+ * submitted to the dispatcher in log order. What ends here has its fate before any person is looked at.
+ *
+ * Modes: flowing   records are read
+ *        paused    too much is in flight here, or at one of its persons; what was read already goes on
+ *        closed    the assignment, or the session, is over
+ * Moves: flowing → paused → flowing · any → closed
+ */
+import { type Clock, sleep } from '../clock.ts';
+import { type Decoded, decodeCaptured, openEvent, type PipelineEvent } from '../event/event.ts';
+import type { Token } from '../event/ids.ts';
+import { ownFate } from '../event/own-fate.ts';
+import type { Logger } from '../logger.ts';
+import type { LogRecord } from '../storage/event-log.ts';
+import { inRanges } from '../storage/offset-ranges.ts';
+import type { FoldedRange } from '../storage/person-store.ts';
+import type { Team, TeamStore } from '../storage/team-store.ts';
+import type { Duplicates } from './duplicates.ts';
+import type { Entry } from './entry.ts';
+import type { Ledger } from './ledger.ts';
+import { Lifecycle, type Moves } from './lifecycle.ts';
+import type { Messages } from './messages.ts';
+import type { Batch } from './outbox.ts';
+import { applyTransforms, type Transform } from './transforms.ts';
+
+type Mode = 'flowing' | 'paused' | 'closed';
+const MOVES: Moves<Mode> = { flowing: ['paused', 'closed'], paused: ['flowing', 'closed'], closed: [] };
+
+export interface LaneOptions {
+  readonly partition: number;
+  readonly ledger: Ledger;
+  readonly duplicates: Duplicates;
+  /** Folded already: only its row is sent again. */
+  readonly foldedBelow: number;
+  readonly folded: readonly FoldedRange[];
+  /** Records below it were in the log when the partition was taken: their rows may have been sent before. */
+  readonly takenAt: number;
+  readonly transforms: readonly Transform[];
+  readonly teams: TeamStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly inFlightMax: number;
+  readonly payloadBytesMax: number;
+  readonly backoffMinMs: number;
+  readonly backoffMaxMs: number;
+  readonly messages: () => Messages;
+  readonly submit: (entries: readonly Entry[]) => void;
+  /** Messages of records that end here. */
+  readonly send: (batch: Batch) => void;
+  /** Records of this range were folded, and their persons' rows may not have left. */
+  readonly resend: (range: FoldedRange) => Promise<void>;
+  readonly pause: () => void;
+  readonly resume: () => void;
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** A repeat's row carries a time this much earlier, so that it loses to the first. */
+const REPEAT_EARLIER_MS = 1_000;
+
+type Opened =
+  | { readonly kind: 'event'; readonly record: LogRecord; readonly event: PipelineEvent; readonly team: Team }
+  | { readonly kind: 'ended' };
+
+export class Lane {
+  readonly #options: LaneOptions;
+  readonly #life = new Lifecycle<Mode>('lane', MOVES, 'flowing');
+  readonly #queue: (readonly LogRecord[])[] = [];
+  readonly #resent = new Set<FoldedRange>();
+  /** Who asked for the pause: the partition's own bound, or a full person. */
+  readonly #reasons = new Set<unknown>();
+  #running = false;
+  #onIdle: (() => void)[] = [];
+  /** Why nothing moves at the moment. */
+  stalled: string | undefined;
+
+  constructor(options: LaneOptions) {
+    this.#options = options;
+  }
+
+  receive(records: readonly LogRecord[]): void {
+    if (this.#life.is('closed')) return;
+    const taken = records.filter(({ offset, value }) => this.#options.ledger.take(offset, value.length));
+    if (taken.length > 0) this.#queue.push(taken);
+    this.relieve();
+    void this.#run();
+  }
+
+  /** Stops reading until `go`, for the sake of `reason`. */
+  hold(reason: unknown): void {
+    if (this.#life.is('closed')) return;
+    this.#reasons.add(reason);
+    if (!this.#life.is('flowing')) return;
+    this.#life.move('paused');
+    this.#options.pause();
+  }
+
+  go(reason: unknown): void {
+    this.#reasons.delete(reason);
+    if (this.#reasons.size > 0 || !this.#life.is('paused')) return;
+    this.#life.move('flowing');
+    this.#options.resume();
+  }
+
+  /** Called when the number in flight has changed: pauses at the bound, goes on at half of it. */
+  relieve(): void {
+    const { ledger, inFlightMax } = this.#options;
+    if (ledger.inFlight >= inFlightMax) this.hold(ledger);
+    else if (ledger.inFlight <= inFlightMax / 2) this.go(ledger);
+  }
+
+  drained(): Promise<void> {
+    if (!this.#running) return Promise.resolve();
+    return new Promise((resolve) => this.#onIdle.push(resolve));
+  }
+
+  close(): void {
+    if (!this.#life.is('closed')) this.#life.move('closed');
+    this.#queue.length = 0;
+  }
+
+  async #run(): Promise<void> {
+    if (this.#running) return;
+    this.#running = true;
+    try {
+      for (let records = this.#queue.shift(); records !== undefined; records = this.#queue.shift()) {
+        const opening = this.#open(records);
+        const entries = opening instanceof Promise ? await opening : opening;
+        if (this.#life.is('closed')) break;
+        this.#options.submit(entries);
+      }
+    } catch (error) {
+      if (!this.#life.is('closed')) this.#options.onFailure(error);
+    }
+    this.#running = false;
+    for (const resolve of this.#onIdle.splice(0)) resolve();
+  }
+
+  /** At once where every project is known and there are no transforms: that is the common case. */
+  #open(records: readonly LogRecord[]): readonly Entry[] | Promise<readonly Entry[]> {
+    const decoded = records.map((record) => ({ record, decoded: decodeCaptured(textOf(record.value)) }));
+    const teams = new Map<Token, Team | undefined | 'ask'>();
+    let ask = false;
+    for (const one of decoded) {
+      if ('malformed' in one.decoded) continue;
+      const { token } = one.decoded.captured;
+      if (teams.has(token)) continue;
+      const team = this.#options.teams.cached(token);
+      teams.set(token, team);
+      if (team === 'ask') ask = true;
+    }
+    const again = decoded.some(({ record }) => this.#unsentRange(record.offset) !== undefined);
+    if (!ask && !again && this.#options.transforms.length === 0) {
+      return this.#enter(decoded, (token) => {
+        const team = teams.get(token);
+        return team === 'ask' ? undefined : team;
+      });
+    }
+    return this.#openSlowly(decoded, teams);
+  }
+
+  async #openSlowly(
+    decoded: readonly DecodedRecord[],
+    teams: Map<Token, Team | undefined | 'ask'>,
+  ): Promise<readonly Entry[]> {
+    const asked = new Map<Token, Team | undefined>();
+    for (const [token, team] of teams) asked.set(token, team === 'ask' ? await this.#team(token) : team);
+    for (const { record } of decoded) {
+      const range = this.#unsentRange(record.offset);
+      if (range === undefined) continue;
+      this.#resent.add(range);
+      await this.#options.resend(range);
+    }
+    const entries = this.#enter(decoded, (token) => asked.get(token));
+    if (this.#options.transforms.length === 0) return entries;
+    const messages = this.#options.messages();
+    const kept = await applyTransforms(this.#options.transforms, entries, messages, (transform, error) =>
+      this.#options.logger.warn({ transform, error: String(error) }, 'a transform failed; its event goes on'),
+    );
+    this.#send(messages);
+    return kept;
+  }
+
+  /** Events that go on to their persons; the others end here, with a reason. */
+  #enter(decoded: readonly DecodedRecord[], teamOf: (token: Token) => Team | undefined): Entry[] {
+    const messages = this.#options.messages();
+    const entries: Entry[] = [];
+    for (const one of decoded) {
+      const opened = this.#openOne(one, teamOf, messages);
+      if (opened.kind === 'event') entries.push(this.#entry(opened));
+    }
+    this.#send(messages);
+    return entries;
+  }
+
+  #openOne(
+    { record, decoded }: DecodedRecord,
+    teamOf: (token: Token) => Team | undefined,
+    messages: Messages,
+  ): Opened {
+    const { duplicates, payloadBytesMax } = this.#options;
+    if ('malformed' in decoded) {
+      const rawPayload = rawText(record.value, payloadBytesMax);
+      const failure = { reason: 'malformed_record', stage: 'decode', detail: decoded.malformed, rawPayload };
+      messages.deadLetter(record, { ...failure, reason: 'malformed_record' });
+      return { kind: 'ended' };
+    }
+    const team = teamOf(decoded.captured.token);
+    if (team === undefined) {
+      messages.drop(record, { kind: 'drop', reason: 'unknown_token' });
+      return { kind: 'ended' };
+    }
+    const event = openEvent(decoded, team.id, record.timestamp);
+    const own = ownFate(event);
+    if (own) {
+      messages.warnings(event, [own.warning]);
+      messages.drop(record, { kind: 'drop', reason: own.reason });
+      return { kind: 'ended' };
+    }
+    if (!this.#isFolded(record.offset) && duplicates.isRepeat(event, record.offset, record.timestamp)) {
+      messages.drop(record, { kind: 'drop', reason: 'duplicate' });
+      return { kind: 'ended' };
+    }
+    return { kind: 'event', record, event, team };
+  }
+
+  #entry({ record, event, team }: Extract<Opened, { kind: 'event' }>): Entry {
+    const earlier = record.offset < this.#options.takenAt ? REPEAT_EARLIER_MS : 0;
+    return {
+      partition: record.partition,
+      offset: record.offset,
+      bytes: record.value.length,
+      rowTimestampMs: record.timestamp - earlier,
+      event,
+      project: team,
+      repeat: this.#isFolded(record.offset),
+    };
+  }
+
+  #isFolded(offset: number): boolean {
+    return offset < this.#options.foldedBelow || inRanges(this.#options.folded, offset);
+  }
+
+  #unsentRange(offset: number): FoldedRange | undefined {
+    if (this.#options.folded.length === 0 || offset >= this.#options.takenAt) return undefined;
+    return this.#options.folded.find(
+      (range) => range.from <= offset && offset <= range.to && !this.#resent.has(range),
+    );
+  }
+
+  #send(messages: Messages): void {
+    if (!messages.isEmpty) this.#options.send(messages.batch);
+  }
+
+  /** Asks until it is answered: without its project an event can neither go on nor end. */
+  async #team(token: Token): Promise<Team | undefined> {
+    const { teams, clock, logger, backoffMinMs, backoffMaxMs } = this.#options;
+    for (let backoffMs = backoffMinMs; ; backoffMs = Math.min(backoffMs * 2, backoffMaxMs)) {
+      try {
+        const team = await teams.byToken(token);
+        this.stalled = undefined;
+        return team;
+      } catch (error) {
+        this.stalled = error instanceof Error ? error.message : String(error);
+        logger.warn({ error: this.stalled, retryInMs: backoffMs }, 'projects cannot be read');
+        await sleep(clock, backoffMs);
+        if (this.#life.is('closed')) return undefined;
+      }
+    }
+  }
+}
+
+interface DecodedRecord {
+  readonly record: LogRecord;
+  readonly decoded: Decoded | { readonly malformed: string };
+}
+
+const decoder = new TextDecoder();
+const textOf = (bytes: Uint8Array): string => decoder.decode(bytes);
+
+/** Text if it is UTF-8, else `base64:…`; the first `bytesMax` bytes. */
+function rawText(bytes: Uint8Array, bytesMax: number): string {
+  const cut = Buffer.from(bytes.subarray(0, bytesMax));
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(cut);
+  } catch {
+    return `base64:${cut.toString('base64')}`;
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * The books of one partition: which records were taken, which have no fate yet, and how often each fate was met.
+ * An offset: unread → in flight → finished. What a former owner finished is not taken again.
+ */
+import type { Fate } from '../event/outcome.ts';
+import { toRanges } from '../storage/offset-ranges.ts';
+import type { Progress } from '../storage/person-store.ts';
+import { invariant } from './lifecycle.ts';
+
+export class Ledger {
+  readonly #firstOffset: number;
+  #readPosition: number;
+  /** Bytes of each record that has no fate yet, by offset, in rising order. */
+  readonly #unfinished = new Map<number, number>();
+  readonly #fates = new Map<string, number>();
+  #bytes = 0;
+  #changed = false;
+
+  constructor(progress: Pick<Progress, 'firstOffset' | 'readPosition' | 'unfinished' | 'fates'>) {
+    this.#firstOffset = progress.firstOffset;
+    this.#readPosition = progress.readPosition;
+    for (const { from, to } of progress.unfinished) {
+      for (let offset = from; offset <= to; offset++) this.#unfinished.set(offset, 0);
+    }
+    for (const [fate, count] of Object.entries(progress.fates)) this.#fates.set(fate, count);
+  }
+
+  get inFlight(): number {
+    return this.#unfinished.size;
+  }
+
+  /** Bytes of the records taken here that have no fate yet. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Whether anything happened since the last `snapshot`. */
+  get changed(): boolean {
+    return this.#changed;
+  }
+
+  /** Everything below it is finished: what may be committed. */
+  get lowEnd(): number {
+    for (const offset of this.#unfinished.keys()) return offset;
+    return this.#readPosition;
+  }
+
+  /** False: finished already, by this owner or a former one. */
+  take(offset: number, bytes: number): boolean {
+    if (offset >= this.#readPosition) this.#readPosition = offset + 1;
+    else if (!this.#unfinished.has(offset)) return false;
+    this.#unfinished.set(offset, bytes);
+    this.#bytes += bytes;
+    this.#changed = true;
+    return true;
+  }
+
+  finish(offset: number, fate: Fate): void {
+    const bytes = this.#unfinished.get(offset);
+    invariant(bytes !== undefined, `offset ${offset} has its fate already`);
+    this.#unfinished.delete(offset);
+    this.#bytes -= bytes;
+    const key = fateKey(fate);
+    this.#fates.set(key, (this.#fates.get(key) ?? 0) + 1);
+    this.#changed = true;
+  }
+
+  /** One consistent picture; `changed` is false until something happens again. */
+  snapshot(): Progress {
+    this.#changed = false;
+    return {
+      firstOffset: this.#firstOffset,
+      readPosition: this.#readPosition,
+      unfinished: toRanges(this.#unfinished.keys()),
+      held: 0,
+      inFlight: this.#unfinished.size,
+      fates: Object.fromEntries(this.#fates),
+    };
+  }
+}
+
+/** `row`, `drop:<reason>`, `dead_letter:<reason>`. */
+export function fateKey(fate: Fate): string {
+  return fate.kind === 'row' ? 'row' : `${fate.kind}:${fate.reason}`;
+}

@@ -1,0 +1,265 @@
+/**
+ * The worker's role: reads events_plugin_ingestion, finds each event its person, and writes rows. Whatever fails, it
+ * recovers in one way: it drops what is in memory, takes its partitions again, and replays from the low end.
+ *
+ * Modes: running     records flow
+ *        recovering  a session was closed; partitions are being taken again
+ *        closing     what was read is finished, nothing more is read
+ *        closed
+ * Moves: running → recovering → running · running, recovering → closing → closed
+ */
+import { createHash } from 'node:crypto';
+import { type Cancel, type Clock, sleep } from '../clock.ts';
+import type { DerivePersonUuid } from '../event/ids.ts';
+import type { Logger } from '../logger.ts';
+import type { Metrics } from '../metrics.ts';
+import type { Assignment, EventLog, LogRecord, Subscription } from '../storage/event-log.ts';
+import type { PersonStore } from '../storage/person-store.ts';
+import type { TeamStore } from '../storage/team-store.ts';
+import { INGESTION_TOPIC } from '../storage/topics.ts';
+import { InvariantError, Lifecycle, type Moves } from './lifecycle.ts';
+import { createNactSystem } from './nact.ts';
+import { Session, type WorkerLimits } from './session.ts';
+import { TRANSFORMS } from './transforms.ts';
+import { workerMetrics } from './worker-metrics.ts';
+
+type Mode = 'running' | 'recovering' | 'closing' | 'closed';
+const MOVES: Moves<Mode> = {
+  running: ['recovering', 'closing'],
+  recovering: ['running', 'closing'],
+  closing: ['closed'],
+  closed: [],
+};
+
+export interface WorkerOptions {
+  readonly log: EventLog;
+  readonly persons: PersonStore;
+  readonly teams: TeamStore;
+  readonly clock: Clock;
+  readonly derivePersonUuid: DerivePersonUuid;
+  readonly deriveRecordUuid: (topic: string, partition: number, offset: number) => string;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly limits: WorkerLimits;
+  readonly personCacheBytesMax: number;
+  /** An invariant is broken: the process has to end. */
+  readonly onFault: (error: unknown) => void;
+}
+
+export interface WorkerHealth {
+  readonly ok: boolean;
+  readonly detail?: string;
+}
+
+export interface Worker {
+  /** Only what a restart can mend makes it unhealthy. */
+  health(): WorkerHealth;
+  /** Whether records flow. */
+  ready(): WorkerHealth;
+  /** Finishes what was read, as far as `closeMs` goes, and saves the progress. */
+  close(): Promise<void>;
+}
+
+export async function startWorker(options: WorkerOptions): Promise<Worker> {
+  const worker = new LogWorker(options);
+  await worker.start();
+  return worker;
+}
+
+class LogWorker implements Worker {
+  readonly #options: WorkerOptions;
+  readonly #metrics;
+  readonly #life = new Lifecycle<Mode>('worker', MOVES, 'running');
+  readonly #assigned = new Map<number, Assignment>();
+  #session: Session;
+  #subscription: Subscription | undefined;
+  #cancelProgress: Cancel = () => {};
+  #failuresInARow = 0;
+  #trouble: string | undefined;
+  #stopped: string | undefined;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.#metrics = workerMetrics(options.metrics);
+    this.#session = this.#newSession();
+  }
+
+  async start(): Promise<void> {
+    this.#subscription = await this.#options.log.subscribe({
+      group: 'worker',
+      topics: [INGESTION_TOPIC],
+      recordsMax: this.#options.limits.pollRecordsMax,
+      onAssign: (assignment) => this.#assign(assignment),
+      onRevoke: ({ partition }) => {
+        this.#assigned.delete(partition);
+        // Work of this partition may be joined with that of others: all of it starts anew.
+        this.#recover('a partition was revoked');
+      },
+      onRecords: ({ partition }, records) => this.#receive(partition, records),
+      onError: (error) => {
+        this.#stopped = error.message;
+        this.#options.logger.error({ error: error.message }, 'the worker no longer reads the log');
+      },
+    });
+    this.#scheduleProgress();
+  }
+
+  health(): WorkerHealth {
+    return this.#stopped === undefined ? { ok: true } : { ok: false, detail: this.#stopped };
+  }
+
+  ready(): WorkerHealth {
+    const detail = this.#stopped ?? this.#trouble ?? this.#session.stalled;
+    return detail === undefined ? { ok: true } : { ok: false, detail };
+  }
+
+  async close(): Promise<void> {
+    const { clock, limits, logger } = this.#options;
+    this.#cancelProgress();
+    const running = this.#life.is('running');
+    this.#life.move('closing');
+    this.#pauseAll();
+    if (running) {
+      try {
+        await Promise.race([this.#session.drained(), sleep(clock, limits.closeMs)]);
+        await this.#session.saveProgress();
+      } catch (error) {
+        logger.warn({ error: messageOf(error) }, 'progress could not be saved: more is replayed');
+      }
+    }
+    this.#session.close();
+    await this.#subscription?.close();
+    this.#life.move('closed');
+  }
+
+  #newSession(): Session {
+    const { log, persons, teams, clock, logger, limits, derivePersonUuid, deriveRecordUuid } = this.#options;
+    const session: Session = new Session({
+      log,
+      store: persons,
+      teams,
+      system: createNactSystem((error) => this.#options.onFault(error)),
+      clock,
+      logger,
+      limits,
+      personCacheBytesMax: this.#options.personCacheBytesMax,
+      transforms: TRANSFORMS,
+      derivePersonUuid,
+      messages: {
+        bytesMax: limits.outputBytesMax,
+        payloadBytesMax: limits.deadLetterPayloadBytesMax,
+        deriveRecordUuid,
+        digest: (bytes) => createHash('sha256').update(bytes).digest('hex'),
+      },
+      metrics: this.#metrics,
+      pause: (at) => this.#subscription?.pause(at),
+      resume: (at) => {
+        if (this.#life.is('running')) this.#subscription?.resume(at);
+      },
+      commit: async (assignment, offset) => this.#subscription?.commit(assignment, offset),
+      onFailure: (error) => {
+        if (session === this.#session) this.#fail(error);
+      },
+    });
+    return session;
+  }
+
+  #receive(partition: number, records: readonly LogRecord[]): void {
+    // Otherwise they come again: a recovery rewinds, and what is not finished at the end is replayed.
+    if (this.#life.is('running')) this.#session.receive(partition, records);
+  }
+
+  async #assign(assignment: Assignment): Promise<number | 'committed'> {
+    for (;;) {
+      const session = this.#session;
+      const start = await this.#acquire(session, assignment);
+      if (this.#life.is('closing', 'closed')) return 'committed';
+      if (session !== this.#session || start === undefined) continue;
+      this.#assigned.set(assignment.partition, assignment);
+      return start;
+    }
+  }
+
+  /** Asks until it is answered. `undefined`: the session is over. */
+  async #acquire(session: Session, assignment: Assignment): Promise<number | undefined> {
+    const { clock, limits, logger } = this.#options;
+    let backoffMs = limits.recoverBackoffMinMs;
+    while (session === this.#session && !this.#life.is('closing', 'closed')) {
+      try {
+        return await session.acquire(assignment);
+      } catch (error) {
+        this.#trouble = messageOf(error);
+        logger.warn({ error: this.#trouble, retryInMs: backoffMs }, 'a partition cannot be taken');
+        await sleep(clock, backoffMs);
+        backoffMs = Math.min(backoffMs * 2, limits.recoverBackoffMaxMs);
+      }
+    }
+    return undefined;
+  }
+
+  #fail(error: unknown): void {
+    if (error instanceof InvariantError) this.#options.onFault(error);
+    else this.#recover(messageOf(error));
+  }
+
+  #recover(reason: string): void {
+    if (!this.#life.is('running')) return;
+    this.#life.move('recovering');
+    this.#trouble = reason;
+    this.#metrics.recoveries.inc();
+    this.#options.logger.warn({ reason }, 'what is in memory is dropped, and replayed from the log');
+    void this.#replay().catch((error) => this.#options.onFault(error));
+  }
+
+  async #replay(): Promise<void> {
+    const { clock, limits } = this.#options;
+    this.#pauseAll();
+    this.#session.close();
+    const backoffMs = Math.min(
+      limits.recoverBackoffMinMs * 2 ** this.#failuresInARow,
+      limits.recoverBackoffMaxMs,
+    );
+    this.#failuresInARow += 1;
+    await sleep(clock, backoffMs);
+    this.#session = this.#newSession();
+    const starts = new Map<Assignment, number>();
+    for (const assignment of this.#assigned.values()) {
+      const start = await this.#acquire(this.#session, assignment);
+      if (start === undefined) return;
+      starts.set(assignment, start);
+    }
+    if (!this.#life.is('recovering')) return;
+    this.#life.move('running');
+    this.#trouble = undefined;
+    for (const [assignment, start] of starts) {
+      if (this.#assigned.get(assignment.partition) !== assignment) continue;
+      this.#subscription?.rewind(assignment, start);
+      this.#subscription?.resume(assignment);
+    }
+  }
+
+  #pauseAll(): void {
+    for (const assignment of this.#assigned.values()) this.#subscription?.pause(assignment);
+  }
+
+  #scheduleProgress(): void {
+    this.#cancelProgress = this.#options.clock.after(this.#options.limits.progressEveryMs, () => {
+      void this.#saveProgress().finally(() => {
+        if (!this.#life.is('closing', 'closed')) this.#scheduleProgress();
+      });
+    });
+  }
+
+  async #saveProgress(): Promise<void> {
+    if (!this.#life.is('running')) return;
+    const session = this.#session;
+    try {
+      await session.saveProgress();
+      this.#failuresInARow = 0;
+    } catch (error) {
+      if (session === this.#session) this.#fail(error);
+    }
+  }
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
