@@ -58,6 +58,8 @@ export interface Worker {
   ready(): WorkerHealth;
   /** Finishes what was read, as far as `closeMs` goes, and saves the progress. */
   close(): Promise<void>;
+  /** Stops at once, as a crash does: what has no row yet is replayed by the next owner. */
+  abandon(): Promise<void>;
 }
 
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
@@ -127,6 +129,14 @@ class LogWorker implements Worker {
         logger.warn({ error: messageOf(error) }, 'progress could not be saved: more is replayed');
       }
     }
+    this.#session.close();
+    await this.#subscription?.close();
+    this.#life.move('closed');
+  }
+
+  async abandon(): Promise<void> {
+    this.#cancelProgress();
+    this.#life.move('closing');
     this.#session.close();
     await this.#subscription?.close();
     this.#life.move('closed');

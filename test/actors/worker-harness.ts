@@ -1,0 +1,158 @@
+/** A worker on the real log and the real Postgres, whose output topics can be read back. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Test } from 'tap';
+import { startWorker, type Worker } from '../../src/actors/worker.ts';
+import type { Books } from '../../src/books.ts';
+import { systemClock } from '../../src/clock.ts';
+import { type CapturedEvent, captureKey } from '../../src/event/captured.ts';
+import { asDistinctId, asEventUuid, asTeamId, asToken, type TeamId } from '../../src/event/ids.ts';
+import { derivePersonUuid, deriveRecordUuid, newEventUuid } from '../../src/ids.ts';
+import { LIMITS } from '../../src/limits.ts';
+import { silentLogger } from '../../src/logger.ts';
+import { Metrics } from '../../src/metrics.ts';
+import { type EmbeddedLog, openEmbeddedLog } from '../../src/storage/embedded/log.ts';
+import type { LogRecord } from '../../src/storage/event-log.ts';
+import type { PersonStore } from '../../src/storage/person-store.ts';
+import { readBooks } from '../../src/storage/postgres/books.ts';
+import { createPersonStore } from '../../src/storage/postgres/person-store.ts';
+import type { Postgres } from '../../src/storage/postgres/pool.ts';
+import type { TeamStore } from '../../src/storage/team-store.ts';
+import { INGESTION_TOPIC, type Topic } from '../../src/storage/topics.ts';
+import { withPostgres } from '../support/postgres.ts';
+
+export const TEAM: TeamId = asTeamId(1);
+export const TOKEN = asToken('phc_test');
+
+const teams: TeamStore = {
+  cached: (token) =>
+    token === TOKEN
+      ? { id: TEAM, token, name: 'test', anonymizeIps: false, personProcessingOptOut: false }
+      : undefined,
+  byToken: async (token) => {
+    const team = teams.cached(token);
+    return team === 'ask' ? undefined : team;
+  },
+};
+
+export interface ClientEvent {
+  readonly event: string;
+  readonly distinctId: string;
+  readonly uuid?: string;
+  readonly properties?: Record<string, unknown>;
+  readonly timestamp?: string;
+  readonly token?: string;
+}
+
+export type Row = Readonly<Record<string, unknown>>;
+
+export interface Harness {
+  readonly log: EmbeddedLog;
+  readonly postgres: Postgres;
+  readonly metrics: Metrics;
+  start(wrap?: (store: PersonStore) => PersonStore): Promise<Worker>;
+  /** Appends events as capture would; resolves when they are durable. */
+  capture(events: readonly ClientEvent[]): Promise<void>;
+  /** What the output topic has, with each record's timestamp as `_timestampMs`. */
+  read(topic: Topic): Promise<Row[]>;
+  /** The books, once nothing waits or is in flight. */
+  settled(records: number): Promise<Books>;
+}
+
+export async function workerHarness(t: Test): Promise<Harness> {
+  const { postgres } = await withPostgres(t);
+  const dir = await mkdtemp(join(tmpdir(), 'tributary-worker-'));
+  const log = await openEmbeddedLog({ dir, partitions: 2, clock: systemClock, logger: silentLogger });
+  t.teardown(async () => {
+    await log.close();
+    await rm(dir, { recursive: true, force: true });
+  });
+  const metrics = new Metrics();
+
+  return {
+    log,
+    postgres,
+    metrics,
+    start: (wrap = (store) => store) =>
+      startWorker({
+        log,
+        persons: wrap(createPersonStore(postgres)),
+        teams,
+        clock: systemClock,
+        derivePersonUuid,
+        deriveRecordUuid,
+        logger: silentLogger,
+        metrics,
+        limits: { ...LIMITS.worker, progressEveryMs: 50, flushLingerMs: 5, recoverBackoffMinMs: 10 },
+        personCacheBytesMax: 64 * 1024 * 1024,
+        onFault: (error) => {
+          throw error;
+        },
+      }),
+
+    async capture(events) {
+      const now = new Date();
+      await log.append(
+        events.map((one) => {
+          const captured: CapturedEvent = {
+            uuid: one.uuid === undefined ? newEventUuid() : asEventUuid(one.uuid),
+            distinct_id: asDistinctId(one.distinctId),
+            ip: '203.0.113.9',
+            data: JSON.stringify({ event: one.event, properties: one.properties ?? {} }),
+            now: now.toISOString(),
+            token: asToken(one.token ?? TOKEN),
+            event: one.event,
+            timestamp: one.timestamp ?? now.toISOString(),
+          };
+          return {
+            topic: INGESTION_TOPIC,
+            key: captureKey(captured.token, captured.distinct_id),
+            value: Buffer.from(JSON.stringify(captured)),
+            headers: {},
+            timestamp: now.getTime(),
+          };
+        }),
+      );
+    },
+
+    async read(topic) {
+      const rows: Row[] = [];
+      const ends = await log.offsets(topic);
+      let missing = ends.reduce((sum, { first, end }) => sum + end - first, 0);
+      if (missing === 0) return rows;
+      await new Promise<void>((resolve, reject) => {
+        const take = (records: readonly LogRecord[]) => {
+          for (const { value, timestamp } of records) {
+            rows.push({ ...JSON.parse(Buffer.from(value).toString('utf8')), _timestampMs: timestamp });
+          }
+          missing -= records.length;
+          if (missing <= 0) resolve();
+        };
+        log
+          .subscribe({
+            group: `reader-${newEventUuid()}`,
+            topics: [topic],
+            recordsMax: 1_000,
+            onAssign: async () => 0,
+            onRevoke: () => {},
+            onRecords: (_assignment, records) => take(records),
+            onError: reject,
+          })
+          .then((subscription) => t.teardown(() => subscription.close()))
+          .catch(reject);
+      });
+      return rows;
+    },
+
+    async settled(records) {
+      const deadline = Date.now() + 20_000;
+      for (;;) {
+        const books = await readBooks(postgres, log);
+        if (books.acknowledged === records && books.waiting === 0 && books.in_flight === 0) return books;
+        if (Date.now() > deadline) throw new Error(`the books did not settle: ${JSON.stringify(books)}`);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    },
+  };
+}
