@@ -1,0 +1,122 @@
+import t, { type Test } from 'tap';
+import type { PipelineEvent } from '../../src/event/event.ts';
+import { asDistinctId, asEventUuid, asPersonUuid, asTeamId } from '../../src/event/ids.ts';
+import type { JsonObject } from '../../src/event/json.ts';
+import { foldEvents } from '../../src/person/fold.ts';
+import type { Person } from '../../src/person/person.ts';
+import { STAGES } from '../../src/person/stages.ts';
+import type { Work } from '../../src/person/work.ts';
+
+const UUID = asPersonUuid('11111111-1111-5111-8111-111111111111');
+
+const event = (properties: JsonObject): PipelineEvent => ({
+  uuid: asEventUuid('22222222-2222-7222-8222-222222222222'),
+  teamId: asTeamId(1),
+  distinctId: asDistinctId('ann'),
+  name: 'event',
+  properties,
+  timestampMs: 1_700_000_000_000,
+  capturedAtMs: 1_700_000_000_500,
+  historicalMigration: false,
+  warnings: [],
+});
+
+const PROJECT = { anonymizeIps: false, personProcessingOptOut: false };
+
+const work = (properties: JsonObject, changes: Partial<Work> = {}): Work => ({
+  event: event(properties),
+  project: PROJECT,
+  properties,
+  elementsChain: '',
+  personUuid: UUID,
+  person: undefined,
+  mode: 'full',
+  warnings: [],
+  ...changes,
+});
+
+const cases: Readonly<Record<string, (t: Test, run: (work: Work) => Work) => void>> = {
+  profile(t, run) {
+    t.match(run(work({ $process_person_profile: true, a: 1 })), { mode: 'full', properties: { a: 1 } });
+    const without = run(work({ $process_person_profile: false, $set: { a: 1 }, $unset: ['b'], c: 1 }));
+    t.same(without.properties, { c: 1, $process_person_profile: false });
+    t.equal(without.mode, 'propertyless');
+    t.match(run(work({ $process_person_profile: 'no' })), {
+      mode: 'full',
+      warnings: [{ type: 'invalid_process_person_profile' }],
+    });
+    const optOut = { project: { ...PROJECT, personProcessingOptOut: true } };
+    t.equal(run(work({}, optOut)).mode, 'propertyless', 'a project can opt out for everybody');
+  },
+  person(t, run) {
+    const created = run(work({ $set: { a: 1 }, $set_once: { a: 2, b: 3 } })).person;
+    t.match(created, {
+      uuid: UUID,
+      version: 0,
+      isIdentified: false,
+      createdAtMs: 1_700_000_000_000,
+      properties: { a: 1, b: 3, $creator_event_uuid: '22222222-2222-7222-8222-222222222222' },
+    });
+    t.equal(
+      run(work({ $set: { a: 1 } }, { person: created })).person,
+      created,
+      'the same when nothing changes',
+    );
+    t.equal(run(work({}, { mode: 'propertyless' })).person, undefined);
+  },
+  ip(t, run) {
+    t.same(run(work({ $ip: '203.0.113.1' })).properties, { $ip: '203.0.113.1' });
+    const anonymous = { project: { ...PROJECT, anonymizeIps: true } };
+    t.same(run(work({ $ip: '203.0.113.1', a: 1 }, anonymous)).properties, { a: 1 });
+  },
+  elements(t, run) {
+    const elements = [
+      { tag_name: 'a', attr__class: 'b "a"', attr__href: '/x', $el_text: 'say "hi"', nth_child: 2 },
+      { tag_name: 'div', attr__id: 'main' },
+      'no element',
+    ];
+    t.match(run(work({ $elements: elements, a: 1 })), {
+      properties: { a: 1 },
+      elementsChain:
+        'a.a.b:attr__class="b \\"a\\""attr__href="/x"href="/x"nth-child="2"nth-of-type="0"text="say \\"hi\\"";' +
+        'div:attr__id="main"attr_id="main"nth-child="0"nth-of-type="0"',
+    });
+    t.match(run(work({ $elements_chain: 'a:text="x"', $elements: elements })), {
+      properties: {},
+      elementsChain: 'a:text="x"',
+    });
+  },
+};
+
+t.test('every stage of the list has a test of its name', async (t) => {
+  t.same(
+    Object.keys(cases),
+    STAGES.map(({ name }) => name),
+  );
+  for (const { name, run } of STAGES) await t.test(name, async (t) => cases[name]?.(t, run));
+});
+
+t.test(
+  'a fold gives one version more, whatever the number of events, and the same row again for a repeat',
+  async (t) => {
+    const set = (value: number, repeat = false) => ({
+      event: event({ $set: { a: value } }),
+      project: PROJECT,
+      repeat,
+    });
+    const base: Person = {
+      uuid: UUID,
+      teamId: asTeamId(1),
+      createdAtMs: 0,
+      properties: {},
+      isIdentified: false,
+      version: 4,
+    };
+    const folded = foldEvents(base, UUID, [set(1), set(2)]);
+    t.match(folded, { changed: true, person: { version: 5, properties: { a: 2 } } });
+    const repeated = foldEvents(folded.person, UUID, [set(1, true)]);
+    t.equal(repeated.changed, false);
+    const [outcome] = repeated.outcomes;
+    t.match(JSON.parse(outcome?.kind === 'row' ? outcome.row : ''), { person_properties: '{"a":2}' });
+  },
+);
