@@ -50,7 +50,7 @@ export function readConfig(environment: Environment): Config {
     if (!given) return setting.default;
     const value = setting.read(given);
     if (value !== undefined) return value;
-    const shown = setting.secret ? 'set to something else' : JSON.stringify(given);
+    const shown = setting.secret ? 'a value that does not fit (not shown here)' : JSON.stringify(given);
     problems.push(`${setting.name} is ${shown}: it takes ${setting.takes}`);
     return setting.default;
   };

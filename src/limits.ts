@@ -22,6 +22,12 @@ export const LIMITS = {
     eventNameCharsMax: 200,
     retryAfterSeconds: 5,
     headersBytesMax: 32_768,
+    /** A body that inflates to at most this many bytes is inflated at once, a larger one on another thread. */
+    inflateAtOnceBytesMax: 256 * KIB,
+    /** Bytes of a refused body that are read and thrown away so that its sender sees the answer. */
+    discardedBodyBytesMax: 64 * MIB,
+    /** How long requests may still take when capture closes. */
+    closeGraceMs: 2_000,
   },
   log: {
     /** Bytes of events waiting in the embedded log before the door answers 503. */

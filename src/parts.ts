@@ -21,7 +21,7 @@ export class Parts {
    * side. Rejects with what `start` rejects with, or because the system is being stopped.
    */
   start<T>(name: string, start: () => Promise<T>, stop: (part: T) => Promise<void>): Promise<T> {
-    if (this.#stopping) return Promise.reject(new StoppedError());
+    if (this.#stopping !== undefined) return Promise.reject(new StoppedError());
     const part = start();
     this.#parts.push({
       name,

@@ -10,8 +10,8 @@ const CODES: Readonly<Record<Style, number>> = { bold: 1, dim: 2, red: 31, green
 export type Paint = (style: Style, text: string) => string;
 
 /** Colours on a terminal, unless its user wants none (`NO_COLOR`). */
-export function paintFor(stream: { readonly isTTY?: boolean }): Paint {
-  if (!stream.isTTY || isGiven('NO_COLOR')) return (_, text) => text;
+export function paintFor(stream: { readonly isTTY?: boolean }, noColor = isGiven('NO_COLOR')): Paint {
+  if (!stream.isTTY || noColor) return (_, text) => text;
   return (style, text) => `\x1b[${CODES[style]}m${text}\x1b[0m`;
 }
 
@@ -52,7 +52,7 @@ function cell(value: unknown): string {
 }
 
 /** Without control characters: data must not move the cursor of whoever looks at it. */
-function plain(value: unknown): string {
+export function plain(value: unknown): string {
   const text = typeof value === 'string' ? value : value === null ? 'NULL' : JSON.stringify(value);
   return (text ?? '').replace(/[\0-\x1f\x7f-\x9f]/g, (char) => JSON.stringify(char).slice(1, -1));
 }

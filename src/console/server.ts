@@ -3,15 +3,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Books } from '../books.ts';
 import { LIMITS } from '../limits.ts';
 import type { Logger } from '../logger.ts';
+import { QueryRefusedError } from '../storage/clickhouse-port.ts';
 import { denied } from './access.ts';
 import { readBody } from './body.ts';
-
-export interface Check {
-  readonly name: string;
-  readonly ok: boolean;
-  /** What is wrong, or missing. */
-  readonly detail?: string;
-}
+import type { Check } from './checks.ts';
 
 /** The databases that `/sql` can ask. */
 export const DATABASES = ['clickhouse', 'postgres'] as const;
@@ -25,9 +20,8 @@ export interface ConsoleSources {
   ready(): Promise<readonly Check[]>;
   metrics(): Promise<string>;
   books(): Promise<Books>;
-  /** One read-only statement; JSONEachRow. Rejects with what `isRefusal` knows when the database refuses it. */
+  /** One read-only statement; JSONEachRow. Rejects with `QueryRefusedError` when the database refuses it. */
   query(database: Database, sql: string): Promise<string>;
-  isRefusal(error: unknown): error is Error;
 }
 
 export interface ConsoleOptions {
@@ -158,7 +152,7 @@ async function answerSql({ sources }: ConsoleOptions, url: URL, request: Incomin
   try {
     return { status: 200, type: NDJSON_TYPE, body: await sources.query(database, sql) };
   } catch (error) {
-    if (!sources.isRefusal(error)) throw error;
+    if (!(error instanceof QueryRefusedError)) throw error;
     return { status: 400, body: `${error.message}\n` };
   }
 }

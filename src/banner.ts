@@ -1,0 +1,29 @@
+/** What a terminal shows once the system is ready. */
+import type { Paint } from './cli/terminal.ts';
+
+export interface Ready {
+  readonly captureUrl: string;
+  readonly consoleUrl: string;
+  /** Of the development project; `undefined` when there is none. */
+  readonly token: string | undefined;
+  readonly startedMs: number;
+}
+
+export function banner({ captureUrl, consoleUrl, token, startedMs }: Ready, paint: Paint): string {
+  const field = (name: string, value: string) => `  ${paint('dim', name.padEnd(14))} ${value}`;
+  const command = (text: string) => `    ${paint('cyan', text)}`;
+  const event = { api_key: token ?? 'YOUR_TOKEN', event: 'hello', distinct_id: 'newcomer' };
+  return `
+  ${paint('bold', 'Tributary runs')} ${paint('dim', `(ready in ${(startedMs / 1000).toFixed(1)} s, Ctrl-C ends it)`)}
+
+${field('SDKs post to', captureUrl)}
+${field('with the token', token ?? 'of a project: npm run project -- list')}
+${field('Look at it', consoleUrl)}
+
+  Send a first event, then ask for it (in another terminal):
+
+${command(`curl ${captureUrl}/i/v0/e -d '${JSON.stringify(event)}'`)}
+${command('npm run sql -- "SELECT event, distinct_id, person_id FROM events"')}
+
+`;
+}

@@ -1,0 +1,82 @@
+/** `npm run sql`: one read-only statement to ClickHouse, or to Postgres. */
+import type { Config } from '../config.ts';
+import type { Database } from '../console/server.ts';
+import { silentLogger } from '../logger.ts';
+import { readOnlyQuery } from '../storage/postgres/query.ts';
+import { startClickHouse, startPostgres } from '../stores.ts';
+import { ConsoleClient, parseRows } from './client.ts';
+import { runCommand, UsageError } from './command.ts';
+import { withSystem } from './connect.ts';
+import { jsonLines, type Row } from './terminal.ts';
+
+const HELP = `Usage: npm run sql -- "SELECT …" [--postgres] [--json]
+       echo "SELECT …" | npm run -s sql
+
+Asks ClickHouse one read-only statement: of the running system, or of the data folder
+when nothing runs. Times are UTC.
+
+  --postgres   asks Postgres instead
+  --json       prints JSON lines on a terminal, too
+`;
+
+await runCommand({
+  help: HELP,
+  options: { postgres: { type: 'boolean' } },
+  async run({ values, positionals, config, output }) {
+    const sql = await statement(positionals);
+    const text = await ask(config, values.postgres ? 'postgres' : 'clickhouse', sql);
+    const rows = tryParse(text);
+    // The statement has asked for another format.
+    if (rows === undefined) process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+    else output.rows(rows, 'no rows');
+  },
+});
+
+async function statement(positionals: readonly string[]): Promise<string> {
+  if (positionals.length > 1) {
+    throw new UsageError('give one statement, in quotes: npm run sql -- "SELECT count() FROM events"');
+  }
+  const [given] = positionals;
+  if (given === undefined && process.stdin.isTTY) {
+    throw new UsageError('there is no statement: npm run sql -- "SELECT count() FROM events"');
+  }
+  const sql = given ?? (await readAll(process.stdin));
+  if (sql.trim() === '') throw new UsageError('the statement is empty');
+  return sql;
+}
+
+async function readAll(stream: NodeJS.ReadableStream): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(Buffer.from(chunk));
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function ask(config: Config, database: Database, sql: string): Promise<string> {
+  const isRemote = (database === 'postgres' ? config.databaseUrl : config.clickHouseUrl) !== undefined;
+  return withSystem(config, {
+    whenRunning: (system) => new ConsoleClient(system, config).queryText(database, sql),
+    needs: isRemote ? undefined : database === 'postgres' ? 'postgres' : 'clickHouse',
+    async alone(parts) {
+      if (isRemote) throw notHere(database === 'postgres' ? 'DATABASE_URL' : 'CLICKHOUSE_URL');
+      if (database === 'clickhouse') return (await startClickHouse(config, parts)).query(sql);
+      return jsonLines(await readOnlyQuery(await startPostgres(config, parts, silentLogger), sql));
+    },
+  });
+}
+
+function notHere(setting: string): UsageError {
+  return new UsageError(
+    `nothing runs here, and ${setting} names a server: start the system, or ask the server`,
+  );
+}
+
+function tryParse(text: string): readonly Row[] | undefined {
+  try {
+    const rows = parseRows(text);
+    return rows.every((row) => typeof row === 'object' && row !== null && !Array.isArray(row))
+      ? rows
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}

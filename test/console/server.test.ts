@@ -1,0 +1,161 @@
+import { request } from 'node:http';
+import t, { type Test } from 'tap';
+import type { Check } from '../../src/console/checks.ts';
+import { type Console, type ConsoleSources, startConsole } from '../../src/console/server.ts';
+import { LIMITS } from '../../src/limits.ts';
+import { silentLogger } from '../../src/logger.ts';
+import { QueryRefusedError } from '../../src/storage/clickhouse-port.ts';
+
+const BOOKS = {
+  acknowledged: 3,
+  waiting: 0,
+  held: 0,
+  in_flight: 0,
+  rows: 2,
+  dead_lettered: {},
+  dropped: { duplicate: 1 },
+  imbalance: 0,
+  spooled: 0,
+  door: { refused: {}, dead_lettered: {}, discarded: {} },
+};
+
+const SOURCES: ConsoleSources = {
+  health: () => [{ name: 'worker', ok: true }],
+  ready: async () => [{ name: 'worker', ok: true }],
+  metrics: async () => 'tributary_x 1\n',
+  books: async () => BOOKS,
+  async query(database, sql) {
+    if (sql === 'away') throw new Error('cannot be reached');
+    if (sql === 'wrong') throw new QueryRefusedError('Syntax error at wrong');
+    return `${JSON.stringify({ database, sql })}\n`;
+  },
+};
+
+async function startTest(t: Test, sources: Partial<ConsoleSources> = {}, token?: string): Promise<Console> {
+  const console = await startConsole({
+    host: '127.0.0.1',
+    port: 0,
+    token,
+    captureUrl: 'http://127.0.0.1:8000',
+    sources: { ...SOURCES, ...sources },
+    logger: silentLogger,
+  });
+  t.teardown(() => console.close());
+  return console;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+interface Asked {
+  readonly method?: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: string;
+}
+
+/** Not `fetch`: it does not let the Host header be chosen. */
+function ask({ port }: Console, path: string, { method, headers = {}, body }: Asked = {}): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const asked = request(
+      { host: '127.0.0.1', port, path, method: method ?? (body === undefined ? 'GET' : 'POST'), headers },
+      (response) => {
+        let text = '';
+        response.setEncoding('utf8');
+        response.on('data', (chunk: string) => {
+          text += chunk;
+        });
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, body: text }));
+      },
+    );
+    asked.on('error', reject);
+    asked.end(body);
+  });
+}
+
+t.test('each address answers, and others are told what there is', async (t) => {
+  const console = await startTest(t);
+  t.match(await ask(console, '/'), { status: 200, body: /SDKs post to http:\/\/127\.0\.0\.1:8000/ });
+  t.same(await ask(console, '/_health'), { status: 200, body: 'worker: ok\n' });
+  t.same(await ask(console, '/_ready'), { status: 200, body: 'worker: ok\n' });
+  t.same(await ask(console, '/_metrics'), { status: 200, body: 'tributary_x 1\n' });
+  t.same(JSON.parse((await ask(console, '/_ledger')).body), BOOKS);
+  t.match(await ask(console, '/nowhere'), { status: 404, body: /\/_ready/ });
+  t.match(await ask(console, '//'), { status: 404 });
+  t.match(await ask(console, '/sql'), { status: 405, body: '/sql takes POST\n' });
+  t.match(await ask(console, '/_health', { body: 'x' }), { status: 405 });
+  t.same(await ask(console, '/_health', { method: 'HEAD' }), { status: 200, body: '' });
+});
+
+t.test('/_health and /_ready answer 503 with what has failed, and only that', async (t) => {
+  const failed: Check[] = [
+    { name: 'worker', ok: true },
+    { name: 'loader', ok: false, detail: 'its loop has stopped' },
+  ];
+  const console = await startTest(t, { health: () => failed, ready: async () => failed });
+  for (const path of ['/_health', '/_ready']) {
+    t.same(await ask(console, path), { status: 503, body: 'loader: failed (its loop has stopped)\n' });
+  }
+});
+
+t.test('/sql asks the database that is named, and passes on its refusal', async (t) => {
+  const console = await startTest(t);
+  const sql = (query: string, body: string) => ask(console, `/sql${query}`, { body });
+  t.same(await sql('', 'SELECT 1'), { status: 200, body: '{"database":"clickhouse","sql":"SELECT 1"}\n' });
+  t.same(await sql('?database=postgres', 'é'), {
+    status: 200,
+    body: '{"database":"postgres","sql":"é"}\n',
+  });
+  t.same(await sql('', 'wrong'), { status: 400, body: 'Syntax error at wrong\n' });
+  t.same(await sql('', 'away'), { status: 500, body: 'cannot be reached\n' });
+  t.match(await sql('?database=mysql', 'SELECT 1'), { status: 400, body: /clickhouse or postgres/ });
+  t.match(await sql('', ' \n'), { status: 400, body: /empty/ });
+  const long = ' '.repeat(LIMITS.console.sqlBytesMax + 1);
+  t.match(await sql('', long), { status: 413, body: /at most/ });
+  const chunked = await ask(console, '/sql', { body: long, headers: { 'transfer-encoding': 'chunked' } });
+  t.match(chunked, { status: 413 });
+});
+
+t.test('without a token, data is shown to this machine only, under its own name', async (t) => {
+  const console = await startTest(t);
+  const status = async (headers: Record<string, string>) =>
+    (await ask(console, '/sql', { body: 'SELECT 1', headers })).status;
+  for (const host of ['localhost', 'LOCALHOST:8010', '127.0.0.1', '127.1.2.3:1', '[::1]:8010']) {
+    t.equal(await status({ host }), 200, host);
+  }
+  for (const host of ['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example', '10.0.0.1']) {
+    t.equal(await status({ host }), 403, host);
+  }
+  t.equal(await status({ origin: 'http://localhost:3000' }), 200);
+  t.equal(await status({ origin: 'https://evil.example' }), 403);
+  t.equal(await status({ origin: 'null' }), 403);
+  t.equal((await ask(console, '/_ready', { headers: { host: 'any.example' } })).status, 200);
+});
+
+t.test('with a token, data is shown to whoever bears it', async (t) => {
+  const console = await startTest(t, {}, 'a-long-secret');
+  const status = async (headers: Record<string, string>) =>
+    (await ask(console, '/sql', { body: 'SELECT 1', headers })).status;
+  t.equal(await status({ authorization: 'Bearer a-long-secret' }), 200);
+  t.equal(await status({ authorization: 'bearer a-long-secret', host: 'console.example' }), 200);
+  for (const authorization of ['', 'Bearer a-long-secre', 'Bearer a-long-secret2', 'Basic a-long-secret']) {
+    t.equal(await status({ authorization }), 401, authorization);
+  }
+  t.equal((await ask(console, '/_health')).status, 200, 'health needs none');
+});
+
+t.test('a port in use rejects', async (t) => {
+  const { port } = await startTest(t);
+  await t.rejects(
+    startConsole({
+      host: '127.0.0.1',
+      port,
+      token: undefined,
+      captureUrl: '',
+      sources: SOURCES,
+      logger: silentLogger,
+    }),
+    { code: 'EADDRINUSE' },
+  );
+});
