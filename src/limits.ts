@@ -102,6 +102,7 @@ export const LIMITS = {
     insertTimeoutMs: 60_000,
     /** Characters of ClickHouse's words that a dead letter keeps. */
     refusalCharsMax: 1_000,
+    deadLettersPerAppendMax: 100,
     retryBackoffMinMs: 100,
     retryBackoffMaxMs: 10_000,
   },
@@ -138,7 +139,7 @@ export const LIMITS = {
     /** Time for a stop with open transactions rolled back; then the server is stopped without ceremony. */
     stopTimeoutMs: 4_000,
     /** Starts on another port, or once remains of a killed server have gone. */
-    startAttemptsMax: 5,
+    startAttemptsMax: 20,
     startRetryMs: 300,
     connectionsMax: 50,
     sharedBuffersBytes: 64 * MIB,
