@@ -6,7 +6,8 @@
  * locks were removed and made anew, a second process could remove the first one's.
  */
 import { execFile } from 'node:child_process';
-import { link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { access, link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { LIMITS } from '../../limits.ts';
@@ -69,6 +70,13 @@ async function readJson<Shape extends object>(path: string): Promise<Partial<Sha
   }
 }
 
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
 /** Others see the whole new content or the old one. Only this user can read it. */
 async function writeWhole(path: string, content: object): Promise<void> {
   const draft = `${path}.${process.pid}`;
@@ -118,7 +126,7 @@ async function takeLock(dir: string, draft: string): Promise<number> {
 export async function lockDataDir(folder: string): Promise<DataDirLock> {
   const dir = resolve(folder);
   const owner: Owner = { pid: process.pid, startedAt: (await startOf(process.pid)) ?? '' };
-  const draft = join(dir, `lock.${process.pid}`);
+  const draft = join(dir, `lock.${randomUUID()}`);
   try {
     await mkdir(dir, { recursive: true });
     await writeFile(draft, JSON.stringify(owner));
@@ -133,7 +141,8 @@ export async function lockDataDir(folder: string): Promise<DataDirLock> {
     return {
       async release() {
         await rm(join(dir, RUNNING_FILE), { force: true });
-        await writeWhole(lockPath(dir, number), {});
+        // `npm run reset` removes the folder that it holds.
+        if (await exists(dir)) await writeWhole(lockPath(dir, number), {});
       },
     };
   } finally {

@@ -116,17 +116,19 @@ function isAlive(pid: number): boolean {
 }
 
 /**
- * Whether a server runs on this cluster. A pid file whose number has gone to a process of another kind would
- * keep the server from starting, and that process from living: it is removed. Postgres sees to other stale ones.
+ * Whether a server runs on this cluster. A pid file that is half written, or whose number has gone to a process of
+ * another kind, would keep the server from starting (and that process from living): it is removed. Postgres sees to
+ * other stale ones.
  */
 async function isRunning({ pgdata }: Cluster): Promise<boolean> {
   const pidFile = join(pgdata, 'postmaster.pid');
-  const [pidLine, startedIn] = (await readFile(pidFile, 'utf8').catch(() => '')).split('\n');
+  const content = await readFile(pidFile, 'utf8').catch(() => undefined);
+  if (content === undefined) return false;
+  const [pidLine, startedIn = ''] = content.split('\n');
   const pid = Number(pidLine);
-  if (!pid || !startedIn || !isAlive(pid)) return false;
-  const command = await processCommand(pid);
+  if (pid > 0 && !isAlive(pid)) return false;
   const sameFolder = (await realpath(startedIn).catch(() => '')) === (await realpath(pgdata));
-  if (sameFolder && command.includes(`postgres -D ${startedIn} `)) return true;
+  if (sameFolder && (await processCommand(pid)).includes(`postgres -D ${startedIn} `)) return true;
   await rm(pidFile, { force: true });
   return false;
 }
@@ -175,11 +177,15 @@ async function readLog({ logFile }: Cluster, from: number): Promise<string> {
   return log.slice(from).trim();
 }
 
-/** Resolves with the port. */
-async function startServer(cluster: Cluster): Promise<number> {
+/** Stops the server that a killed process left behind, if there is one, and starts another. Resolves with the port. */
+async function startServer(cluster: Cluster, logger: Logger): Promise<number> {
   await turnLog(cluster);
   const settings = Object.entries(SETTINGS).map(([name, value]) => `-c ${name}=${value}`);
   for (let attempt = 1; ; attempt += 1) {
+    if (await isRunning(cluster)) {
+      logger.info({ dir: cluster.dir }, 'stopping the PostgreSQL that a killed process left behind');
+      await stopServer(cluster);
+    }
     const port = await freePort();
     const logged = (await readLog(cluster, 0)).length;
     try {
@@ -194,8 +200,8 @@ async function startServer(cluster: Cluster): Promise<number> {
       return port;
     } catch (error) {
       const said = (await readLog(cluster, logged)) || String(error);
-      // The port went to somebody else, or processes of a killed server have not ended yet.
-      const passes = /in use/i.test(said) && attempt < limits.startAttemptsMax;
+      // Somebody else took the port; or a server, or the processes of a killed one, were still coming or going.
+      const passes = /in use|lock file/i.test(said) && attempt < limits.startAttemptsMax;
       if (!passes) {
         throw new EmbeddedPostgresError(
           `the embedded PostgreSQL does not start (${cluster.logFile}): ${said}`,
@@ -222,11 +228,7 @@ export async function startEmbeddedPostgres(options: {
   const { logger } = options;
   const cluster = await openCluster(options.dir);
   const password = await initialise(cluster, logger);
-  if (await isRunning(cluster)) {
-    logger.info({ dir: cluster.dir }, 'stopping the PostgreSQL that a killed process left behind');
-    await stopServer(cluster);
-  }
-  const port = await startServer(cluster);
+  const port = await startServer(cluster, logger);
   logger.debug({ port }, 'PostgreSQL runs');
   return {
     url: `postgres://${ROLE}:${password}@127.0.0.1:${port}/postgres`,
