@@ -2,16 +2,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
-import type {
-  AppendRecord,
-  Assignment,
-  EventLog,
-  LogRecord,
-  Position,
-  Subscriber,
-} from '../../src/storage/event-log.ts';
+import type { AppendRecord, EventLog, LogRecord, Position } from '../../src/storage/event-log.ts';
 import { partitionOf } from '../../src/storage/murmur2.ts';
 import { INGESTION_TOPIC, type Topic } from '../../src/storage/topics.ts';
+import { makeRecord, Reader, until } from '../support/event-log.ts';
 
 export interface LogUnderTest {
   readonly log: EventLog;
@@ -26,7 +20,6 @@ export type LogFactory = (partitions: number) => Promise<LogUnderTest>;
 
 const PARTITIONS = 4;
 const OTHER_TOPIC: Topic = 'clickhouse_events_json';
-const PATIENCE_MS = 20_000;
 /** Long enough for what must not arrive to have arrived. */
 const QUIET_MS = 100;
 
@@ -372,82 +365,6 @@ export function eventLogContract(name: string, factory: LogFactory): void {
     t.equal(new Set(logs.map(({ log }) => log.identity())).size, 2);
     for (const { log } of logs) t.equal(await log.partitionCount(INGESTION_TOPIC), 1);
   });
-}
-
-export function makeRecord(given: Partial<AppendRecord> = {}): AppendRecord {
-  const value = Buffer.from('{"event":"tried"}');
-  return { topic: INGESTION_TOPIC, key: null, value, headers: {}, timestamp: 1_700_000_000_000, ...given };
-}
-
-/** A subscriber that remembers everything and holds the log to the rules that always apply. */
-export class Reader implements Subscriber {
-  readonly group: string;
-  readonly topics: readonly Topic[];
-  readonly recordsMax: number;
-  readonly records: LogRecord[] = [];
-  readonly callSizes: number[] = [];
-  readonly errors: Error[] = [];
-  readonly generations: number[] = [];
-  /** What is assigned now. */
-  readonly held = new Map<string, Assignment>();
-  revokes = 0;
-  start: (assignment: Assignment) => Promise<number | 'committed'> | number | 'committed' = () => 'committed';
-  handle: (assignment: Assignment, records: readonly LogRecord[]) => void = () => {};
-  onRevoked: (assignment: Assignment) => void = () => {};
-
-  constructor(group: string, topics: readonly Topic[], recordsMax = 1_000) {
-    this.group = group;
-    this.topics = topics;
-    this.recordsMax = recordsMax;
-  }
-
-  assignment(partition: number, topic: Topic = INGESTION_TOPIC): Assignment {
-    const assignment = this.held.get(`${topic} ${partition}`);
-    if (!assignment) throw new Error(`${topic} ${partition} is not assigned`);
-    return assignment;
-  }
-
-  async onAssign(assignment: Assignment): Promise<number | 'committed'> {
-    const at = `${assignment.topic} ${assignment.partition}`;
-    if (this.held.has(at)) this.errors.push(new Error(`${at} assigned twice`));
-    this.held.set(at, assignment);
-    this.generations.push(assignment.generation);
-    return this.start(assignment);
-  }
-
-  onRevoke(assignment: Assignment): void {
-    this.revokes++;
-    const held = this.held.get(`${assignment.topic} ${assignment.partition}`);
-    if (held?.generation !== assignment.generation)
-      this.errors.push(new Error('revoked what it did not have'));
-    this.held.delete(`${assignment.topic} ${assignment.partition}`);
-    this.onRevoked(assignment);
-  }
-
-  onRecords(assignment: Assignment, records: readonly LogRecord[]): void {
-    const held = this.held.get(`${assignment.topic} ${assignment.partition}`);
-    if (held?.generation !== assignment.generation)
-      throw new Error('records of a partition that is not assigned');
-    for (const { topic, partition } of records) {
-      if (topic !== assignment.topic || partition !== assignment.partition)
-        throw new Error('a foreign record');
-    }
-    this.callSizes.push(records.length);
-    this.records.push(...records);
-    this.handle(assignment, records);
-  }
-
-  onError(error: Error): void {
-    this.errors.push(error);
-  }
-}
-
-export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const giveUpAt = performance.now() + PATIENCE_MS;
-  while (!(await condition())) {
-    if (performance.now() > giveUpAt) throw new Error(`Not within ${PATIENCE_MS} ms: ${condition}`);
-    await delay(2);
-  }
 }
 
 function offsetsOf(records: readonly LogRecord[]): number[] {

@@ -4,8 +4,8 @@ import type { Logger } from '../../src/logger.ts';
 import { silentLogger } from '../../src/logger.ts';
 import type { EventLog } from '../../src/storage/event-log.ts';
 import { INGESTION_TOPIC, type Topic } from '../../src/storage/topics.ts';
-import { makeRecord, Reader, until } from '../contract/event-log.ts';
 import { ManualClock, makeFolder, openLog } from '../support/embedded-log.ts';
+import { makeRecord, Reader, until } from '../support/event-log.ts';
 
 const OUTPUT_TOPIC: Topic = 'clickhouse_events_json';
 const MIB = 1024 * 1024;

@@ -9,8 +9,9 @@ import { systemClock } from '../../src/clock.ts';
 import { silentLogger } from '../../src/logger.ts';
 import { openEmbeddedLog } from '../../src/storage/embedded/log.ts';
 import { INGESTION_TOPIC } from '../../src/storage/topics.ts';
-import { eventLogContract, makeRecord, Reader, until } from '../contract/event-log.ts';
+import { eventLogContract } from '../contract/event-log.ts';
 import { ManualClock, makeFolder, openLog } from '../support/embedded-log.ts';
+import { makeRecord, Reader, until } from '../support/event-log.ts';
 
 const WRITER = join(import.meta.dirname, '../support/log-writer.ts');
 

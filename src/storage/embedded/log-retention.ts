@@ -85,7 +85,7 @@ export class Retention {
   /** Deletes what is too old, and the rest up to the running total `excessTo`. */
   async #trim({ partition, below }: Releasable, excessTo: number): Promise<void> {
     const { store, groupCommit, clock, limits } = this.#log;
-    for (;;) {
+    while (!this.#stopped) {
       const oldest = clock.now() - limits.retainedMs;
       const chunks: StoredChunk[] = [];
       for (const chunk of partition.chunks(partition.first, limits.retentionChunksMax)) {
@@ -94,7 +94,7 @@ export class Retention {
         chunks.push(chunk);
       }
       const last = chunks.at(-1);
-      if (!last || this.#stopped) return;
+      if (!last) return;
       await groupCommit.submit({
         records: [],
         put: () => {

@@ -34,6 +34,7 @@ const FORMAT = 1;
 
 /** EFBIG, ENOSPC, EDQUOT, MDB_MAP_FULL: no space, and nothing was written. */
 const FULL_CODES: readonly unknown[] = [27, 28, 122, -30792];
+const EIO = 5;
 
 export async function openStore(dir: string, partitions: number): Promise<LogStore> {
   if (!Number.isInteger(partitions) || partitions < 1) {
@@ -113,5 +114,7 @@ async function toLogError(error: unknown): Promise<Error> {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
   const text = cause instanceof Error ? cause.message : String(cause);
   if (FULL_CODES.includes(code)) return new LogFullError(`No space left for the log: ${text}`, { cause });
-  return new LogUnavailableError(`Writing to the log failed: ${text}`, { cause });
+  // A write that a full disk cuts short is an input/output error to lmdb.
+  const hint = code === EIO ? ' (is the disk full?)' : '';
+  return new LogUnavailableError(`Writing to the log failed: ${text}${hint}`, { cause });
 }
