@@ -40,8 +40,11 @@ function checkToken(token: string): string {
 }
 
 function checkName(value: unknown): string {
-  if (typeof value === 'string' && value.trim() !== '' && value.length <= NAME_CHARS_MAX) return value;
-  throw new ProjectError(`name ${JSON.stringify(value)}: needed are 1 to ${NAME_CHARS_MAX} characters`);
+  const fits = typeof value === 'string' && value.trim() !== '' && value.length <= NAME_CHARS_MAX;
+  if (fits && !value.includes('\0')) return value;
+  throw new ProjectError(
+    `name ${JSON.stringify(value)}: needed are 1 to ${NAME_CHARS_MAX} characters, none NUL`,
+  );
 }
 
 function checkBoolean(key: string, value: unknown): boolean {
@@ -114,7 +117,7 @@ export async function ensureDevProject(postgres: Postgres): Promise<void> {
   const { id, name, token } = DEV_PROJECT;
   await postgres.transaction(async (transaction) => {
     const { rowCount } = await transaction.query(
-      `INSERT INTO posthog_team (id, project_id, name, api_token) VALUES ($1, $1, $2, $3)
+      `INSERT INTO posthog_team (id, project_id, name, api_token) VALUES ($1::integer, $1::integer, $2, $3)
        ON CONFLICT DO NOTHING`,
       [id, name, token],
     );

@@ -96,9 +96,12 @@ function read(client: pg.Client, sql: string): Promise<readonly SqlRow[]> {
     // The extended protocol takes exactly one statement.
     const config = { text: sql, queryMode: 'extended', types: { getTypeParser } };
     const query = new pg.Query<SqlRow>(config);
+    let tooMuch = false;
     query.on('row', (row) => {
+      if (tooMuch) return;
       rows.push(row);
-      if (rows.length <= sqlRowsMax && bytes <= sqlAnswerBytesMax) return;
+      tooMuch = rows.length > sqlRowsMax || bytes > sqlAnswerBytesMax;
+      if (!tooMuch) return;
       reject(
         new QueryRefusedError(
           `the answer has more than ${sqlRowsMax} rows or ${sqlAnswerBytesMax} bytes: ask for less, with LIMIT or by adding up`,

@@ -1,0 +1,133 @@
+import t, { type Test } from 'tap';
+import type { Clock } from '../../src/clock.ts';
+import { asToken } from '../../src/event/ids.ts';
+import { LIMITS } from '../../src/limits.ts';
+import type { Postgres } from '../../src/storage/postgres/pool.ts';
+import { createProject, setProject } from '../../src/storage/postgres/projects.ts';
+import { createTeamStore } from '../../src/storage/postgres/teams.ts';
+import type { TeamStore } from '../../src/storage/team-store.ts';
+import { withPostgres } from '../support/postgres.ts';
+
+const TOKEN = asToken('phc_known');
+const UNKNOWN = asToken('phc_unknown');
+
+interface Stage {
+  readonly teams: TeamStore;
+  readonly postgres: Postgres;
+  readonly projectId: number;
+  /** Queries so far. */
+  queries(): number;
+  /** What happens to the next queries. */
+  set(mode: 'works' | 'fails' | 'hangs'): void;
+  advance(ms: number): void;
+}
+
+async function stage(t: Test): Promise<Stage> {
+  const { postgres } = await withPostgres(t);
+  const { id: projectId } = await createProject(postgres, { name: 'Known', token: TOKEN });
+  let now = 0;
+  let timers: { at: number; run: () => void }[] = [];
+  const clock: Clock = {
+    now: () => now,
+    monotonic: () => now,
+    after(delayMs, run) {
+      const timer = { at: now + delayMs, run };
+      timers.push(timer);
+      return () => {
+        timers = timers.filter((other) => other !== timer);
+      };
+    },
+  };
+  let queries = 0;
+  let mode = 'works';
+  const faulty: Postgres = {
+    ...postgres,
+    query(text, values) {
+      queries += 1;
+      if (mode === 'fails') return Promise.reject(new Error('Postgres is away'));
+      if (mode === 'hangs') return new Promise(() => {});
+      return postgres.query(text, values);
+    },
+  };
+  return {
+    teams: createTeamStore(faulty, clock),
+    postgres,
+    projectId,
+    queries: () => queries,
+    set(next) {
+      mode = next;
+    },
+    advance(ms) {
+      now += ms;
+      for (const { at, run } of timers) if (at <= now) run();
+    },
+  };
+}
+
+t.test('a project is found by its token, an unknown token is none', async (t) => {
+  const { teams, projectId, queries } = await stage(t);
+  t.equal(teams.cached(TOKEN), 'ask');
+  const team = {
+    id: projectId,
+    token: TOKEN,
+    name: 'Known',
+    anonymizeIps: false,
+    personProcessingOptOut: false,
+  };
+  t.same(await teams.byToken(TOKEN), team);
+  t.same(teams.cached(TOKEN), team);
+  t.equal(await teams.byToken(UNKNOWN), undefined);
+  t.equal(teams.cached(UNKNOWN), undefined);
+  t.equal(await teams.byToken(asToken('NUL \0')), undefined);
+  t.equal(queries(), 2);
+});
+
+t.test('however many ask for however many tokens, one query runs at a time', async (t) => {
+  const { teams, queries } = await stage(t);
+  const tokens = Array.from({ length: 100 }, (_, index) => asToken(`phc_${index}`));
+  const answers = await Promise.all(
+    [TOKEN, ...tokens, TOKEN, ...tokens].map((token) => teams.byToken(token)),
+  );
+  t.equal(answers.filter(Boolean).length, 2);
+  t.equal(queries(), 1);
+  await Promise.all([TOKEN, ...tokens].map((token) => teams.byToken(token)));
+  t.equal(queries(), 1, 'known and unknown ones are remembered');
+});
+
+t.test('a change shows within five seconds', async (t) => {
+  const { teams, postgres, projectId, advance } = await stage(t);
+  await teams.byToken(TOKEN);
+  await teams.byToken(UNKNOWN);
+  await setProject(postgres, projectId, { anonymize_ips: true });
+  await createProject(postgres, { name: 'New', token: UNKNOWN });
+  advance(5_000);
+  t.equal(teams.cached(TOKEN), 'ask');
+  t.match(await teams.byToken(TOKEN), { anonymizeIps: true });
+  t.match(await teams.byToken(UNKNOWN), { name: 'New' });
+});
+
+t.test('while Postgres is away the last known answer stands, and strangers are not judged', async (t) => {
+  const { teams, set, advance, queries } = await stage(t);
+  await teams.byToken(TOKEN);
+  set('fails');
+  advance(60_000);
+  t.match(await teams.byToken(TOKEN), { name: 'Known' });
+  t.match(teams.cached(TOKEN), { name: 'Known' }, 'and is not asked for again at once');
+  t.equal(queries(), 2);
+  await t.rejects(teams.byToken(UNKNOWN), { message: 'Postgres is away' });
+  set('works');
+  t.equal(await teams.byToken(UNKNOWN), undefined);
+});
+
+t.test('a Postgres that does not answer counts as away', async (t) => {
+  const { teams, set, advance } = await stage(t);
+  await teams.byToken(TOKEN);
+  set('hangs');
+  advance(60_000);
+  const known = teams.byToken(TOKEN);
+  const unknown = teams.byToken(UNKNOWN);
+  const refused = t.rejects(unknown, { message: /did not say within/ });
+  advance(LIMITS.postgres.teamAskMs);
+  t.match(await known, { name: 'Known' });
+  await refused;
+});
