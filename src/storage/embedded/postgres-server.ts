@@ -94,7 +94,7 @@ async function initialise({ dir, pgdata, programs }: Cluster, logger: Logger): P
   await writeFile(passwordFile, password, { mode: 0o600 });
   if (programs.account) await chown(passwordFile, programs.account.uid, programs.account.gid);
   const draft = join(dir, `pgdata-${randomBytes(4).toString('hex')}`);
-  await programs.run('initdb', [
+  const made = programs.run('initdb', [
     `--pgdata=${draft}`,
     `--username=${ROLE}`,
     `--pwfile=${passwordFile}`,
@@ -103,6 +103,12 @@ async function initialise({ dir, pgdata, programs }: Cluster, logger: Logger): P
     '--locale=C',
     '--no-instructions',
   ]);
+  await made.catch((error: unknown) => {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new EmbeddedPostgresError(
+      `PostgreSQL cannot make its files in ${dir} (${reason}): mend that, or set DATABASE_URL to a PostgreSQL of your own`,
+    );
+  });
   await rename(draft, pgdata);
   return password;
 }
