@@ -66,7 +66,11 @@ export async function startSystem(config: Config, parts: Parts, environment: Env
         clock,
         metrics,
         logger,
-        onRowRefused: (source, reason) => recordRefusedRow(postgres, log.identity(), source, reason),
+        async onRowRefused({ topic, source, reason }) {
+          // Only an event's row is a fate of its record.
+          if (topic !== 'clickhouse_events_json' || source === undefined) return;
+          await recordRefusedRow(postgres, log.identity(), source, reason);
+        },
       }),
     (started) => started.close(),
   );

@@ -39,8 +39,8 @@ export class Watch {
     // The day keeps ClickHouse from reading all events: they are not sorted by uuid.
     const [row] = await this.#client.query(
       'clickhouse',
-      `SELECT event, distinct_id, team_id, toString(person_id) AS person_id, person_mode, person_properties,
-         properties, toString(timestamp) AS timestamp
+      `SELECT event, distinct_id, team_id, person_id, person_mode, person_properties,
+         properties, timestamp
        FROM events WHERE uuid = '${this.#uuid}' AND timestamp > now() - INTERVAL 1 DAY LIMIT 1`,
     );
     return row && { kind: 'row', row };
