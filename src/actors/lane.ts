@@ -12,6 +12,7 @@ import { type Decoded, decodeCaptured, openEvent, type PipelineEvent } from '../
 import type { Token } from '../event/ids.ts';
 import { ownFate } from '../event/own-fate.ts';
 import type { Logger } from '../logger.ts';
+import { rawPayload } from '../raw-payload.ts';
 import type { LogRecord } from '../storage/event-log.ts';
 import { inRanges } from '../storage/offset-ranges.ts';
 import type { FoldedRange } from '../storage/person-store.ts';
@@ -200,9 +201,12 @@ export class Lane {
   ): Opened {
     const { duplicates, payloadBytesMax } = this.#options;
     if ('malformed' in decoded) {
-      const rawPayload = rawText(record.value, payloadBytesMax);
-      const failure = { reason: 'malformed_record', stage: 'decode', detail: decoded.malformed, rawPayload };
-      messages.deadLetter(record, { ...failure, reason: 'malformed_record' });
+      messages.deadLetter(record, {
+        reason: 'malformed_record',
+        stage: 'decode',
+        detail: decoded.malformed,
+        rawPayload: rawPayload(record.value, payloadBytesMax),
+      });
       return { kind: 'ended' };
     }
     const team = teamOf(decoded.captured.token);
@@ -277,13 +281,3 @@ interface DecodedRecord {
 
 const decoder = new TextDecoder();
 const textOf = (bytes: Uint8Array): string => decoder.decode(bytes);
-
-/** Text if it is UTF-8, else `base64:…`; the first `bytesMax` bytes. */
-function rawText(bytes: Uint8Array, bytesMax: number): string {
-  const cut = Buffer.from(bytes.subarray(0, bytesMax));
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(cut);
-  } catch {
-    return `base64:${cut.toString('base64')}`;
-  }
-}

@@ -4,6 +4,7 @@ import type { Fate } from '../event/outcome.ts';
 import { ROW } from '../event/outcome.ts';
 import { deadLetterRow, mappingRow, personRow, warningRow } from '../event/rows.ts';
 import type { Folded, FoldOutcome } from '../person/fold.ts';
+import { rawPayload } from '../raw-payload.ts';
 import type { AppendRecord } from '../storage/event-log.ts';
 import type { Mapping, PersonWithIds } from '../storage/person-store.ts';
 import type { ClickHouseTopic } from '../storage/topics.ts';
@@ -110,6 +111,7 @@ export class Messages {
   }
 
   #outcome(entry: Entry, outcome: FoldOutcome): void {
+    const { payloadBytesMax } = this.#options;
     if (outcome.kind === 'failed') {
       this.deadLetter(
         entry,
@@ -117,7 +119,7 @@ export class Messages {
           reason: outcome.reason,
           stage: outcome.stage,
           detail: outcome.message,
-          rawPayload: this.#cut(Buffer.from(JSON.stringify(entry.event.properties))),
+          rawPayload: rawPayload(Buffer.from(JSON.stringify(entry.event.properties)), payloadBytesMax),
         },
         entry.event,
       );
@@ -131,7 +133,7 @@ export class Messages {
       this.warnings(entry.event, [{ type: 'message_size_too_large', details }]);
       this.deadLetter(
         entry,
-        { reason: 'row_too_large', stage: 'row', detail, rawPayload: this.#cut(value) },
+        { reason: 'row_too_large', stage: 'row', detail, rawPayload: rawPayload(value, payloadBytesMax) },
         entry.event,
       );
       return;
@@ -144,11 +146,6 @@ export class Messages {
       timestamp: entry.rowTimestampMs,
     });
     this.#finishes.push({ ...position(entry), fate: ROW });
-  }
-
-  /** The first bytes as text; a character cut in two becomes U+FFFD. */
-  #cut(bytes: Buffer): string {
-    return bytes.subarray(0, this.#options.payloadBytesMax).toString('utf8');
   }
 
   #add(

@@ -19,6 +19,9 @@ export interface PersonHandle {
   pending: number;
   /** Called once `pending` has fallen: who waits for room. */
   readonly waitingForRoom: Set<() => void>;
+  /** The person as last measured, and about how many bytes it takes. */
+  measured: Person | undefined;
+  bytes: number;
 }
 
 /** An actor, its mailbox and its context in nact; a property's key and value beside their characters. */
@@ -65,7 +68,15 @@ export class Persons {
   activate(teamId: TeamId, uuid: PersonUuid, person: Person | undefined): void {
     if (this.has(uuid)) return;
     const actor = this.#system.spawn(uuid, personState(teamId, uuid, person), this.#behaviour);
-    this.#active.set(uuid, { uuid, teamId, actor, pending: 0, waitingForRoom: new Set() });
+    this.#active.set(uuid, {
+      uuid,
+      teamId,
+      actor,
+      pending: 0,
+      waitingForRoom: new Set(),
+      measured: undefined,
+      bytes: ACTOR_OVERHEAD_BYTES,
+    });
   }
 
   /** Puts events into the person's mailbox. */
@@ -105,8 +116,11 @@ export class Persons {
   }
 
   #rest(handle: PersonHandle, person: Person | undefined): void {
-    const chars = person ? jsonChars(person.properties) : 0;
-    this.#idle.set(handle.uuid, handle, { size: ACTOR_OVERHEAD_BYTES + chars * BYTES_PER_JSON_CHAR });
+    if (person && person !== handle.measured) {
+      handle.measured = person;
+      handle.bytes = ACTOR_OVERHEAD_BYTES + jsonChars(person.properties) * BYTES_PER_JSON_CHAR;
+    }
+    this.#idle.set(handle.uuid, handle, { size: handle.bytes });
     // Larger than the whole cache: not taken.
     if (!this.#idle.has(handle.uuid)) handle.actor.stop();
   }

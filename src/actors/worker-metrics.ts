@@ -12,6 +12,11 @@ export function workerMetrics(metrics: Metrics) {
   ]);
   const persons = metrics.counter('tributary_worker_persons_saved_total', 'Persons written to Postgres');
   const saves = metrics.counter('tributary_worker_flushes_total', 'Flushes');
+  const stageFailures = metrics.counter(
+    'tributary_worker_stage_failures_total',
+    'Events that a stage could not take',
+    ['stage'],
+  );
   const rows = fates.labels(ROW.kind, '');
   return {
     brokenBeliefs: metrics.counter(
@@ -25,6 +30,11 @@ export function workerMetrics(metrics: Metrics) {
     },
     saved(flushed: readonly Flushed[]): void {
       saves.inc();
+      for (const { folded } of flushed) {
+        for (const outcome of folded.outcomes) {
+          if (outcome.kind === 'failed') stageFailures.inc({ stage: outcome.stage });
+        }
+      }
       persons.inc(flushed.filter(({ folded }) => folded.changed).length);
     },
   };

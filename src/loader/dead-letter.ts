@@ -1,11 +1,11 @@
 /** What becomes of a row that ClickHouse refuses: a row of `events_dead_letter_queue`. */
-import { isUtf8 } from 'node:buffer';
 import { parseUuid } from '../event/ids.ts';
 import { isJsonObject, type JsonObject } from '../event/json.ts';
 import { deadLetterRow } from '../event/rows.ts';
 import { scrubText } from '../event/scrub.ts';
 import { deriveRecordUuid } from '../ids.ts';
 import { LIMITS } from '../limits.ts';
+import { rawPayload } from '../raw-payload.ts';
 import type { AppendRecord, LogRecord } from '../storage/event-log.ts';
 
 /** `detail`: ClickHouse's words. The same record gives a row of the same id. */
@@ -23,7 +23,7 @@ export function deadLetterOf(record: LogRecord, detail: string, atMs: number): A
     eventName: text(row['event']),
     distinctId: text(row['distinct_id']),
     teamId: Number.isSafeInteger(row['team_id']) ? Number(row['team_id']) : 0,
-    rawPayload: rawText(value, LIMITS.worker.deadLetterPayloadBytesMax),
+    rawPayload: rawPayload(value, LIMITS.worker.deadLetterPayloadBytesMax),
     atMs,
   });
   return {
@@ -46,11 +46,3 @@ function objectIn(value: Uint8Array): JsonObject {
 
 const text = (value: unknown): string =>
   typeof value === 'string' ? scrubText(value.slice(0, LIMITS.capture.eventNameCharsMax)) : '';
-
-/** Text if it is UTF-8, else `base64:…`; at most the first `bytesMax` bytes of it. */
-function rawText(value: Uint8Array, bytesMax: number): string {
-  const cut = value.subarray(0, bytesMax);
-  if (!isUtf8(value)) return `base64:${Buffer.from(cut).toString('base64')}`;
-  // A character that the cut has split is left out.
-  return new TextDecoder().decode(cut, { stream: true });
-}
