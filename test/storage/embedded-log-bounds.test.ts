@@ -104,9 +104,10 @@ void t.test(
 );
 
 void t.test('what everybody is past is kept for a time, and up to a size', async (t) => {
+  const dir = await makeFolder(t);
   const clock = new ManualClock();
   const limits = { retainedMs: 10 * EVERY_MS, retainedBytesMax: MIB / 4, retentionEveryMs: EVERY_MS };
-  const log = await openLog(t, { dir: await makeFolder(t), clock, limits });
+  const log = await openLog(t, { dir, clock, limits });
   const reader = new Reader('worker', [INGESTION_TOPIC]);
   const subscription = await log.subscribe(reader);
   await until(() => reader.held.size === 2);
@@ -128,6 +129,9 @@ void t.test('what everybody is past is kept for a time, and up to a size', async
     ],
     'the newest stays',
   );
+  const used = log.usedBytes();
+  await log.close();
+  t.equal((await openLog(t, { dir, clock, limits })).usedBytes(), used, 'known at once after a restart');
 });
 
 void t.test('a topic that nobody has ever read is kept, and the log says so once', async (t) => {

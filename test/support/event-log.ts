@@ -55,6 +55,7 @@ export class Reader implements Subscriber {
   }
 
   onRecords(assignment: Assignment, records: readonly LogRecord[]): void {
+    this.callSizes.push(records.length);
     const held = this.held.get(`${assignment.topic} ${assignment.partition}`);
     if (held?.generation !== assignment.generation)
       throw new Error('records of a partition that is not assigned');
@@ -62,7 +63,6 @@ export class Reader implements Subscriber {
       if (topic !== assignment.topic || partition !== assignment.partition)
         throw new Error('a foreign record');
     }
-    this.callSizes.push(records.length);
     this.records.push(...records);
     this.handle(assignment, records);
   }
