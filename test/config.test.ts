@@ -161,6 +161,15 @@ t.test(
       section === undefined && 'README.md has no section between <!-- settings --> and <!-- /settings -->',
   },
   async (t) => {
-    t.equal(section?.trim(), settingsMarkdown());
+    t.equal(
+      unaligned(section ?? ''),
+      unaligned(settingsMarkdown()),
+      'node --import tsx tools/settings-table.ts',
+    );
   },
 );
+
+/** A formatter may have aligned the columns. */
+function unaligned(table: string): string {
+  return table.trim().replace(/ +/g, ' ').replace(/-{3,}/g, '---');
+}

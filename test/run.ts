@@ -6,7 +6,8 @@ import { indent, tapResults } from '../tools/test-results.ts';
 import { prerequisites, select } from '../tools/test-selection.ts';
 
 const ci = process.env['CI'] === 'true';
-const root = join(import.meta.dirname, '..');
+/** Of the project: npm starts its scripts there. */
+const root = process.cwd();
 const given = process.argv.slice(2).map((file) => relative(root, file));
 const all = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.test.ts'))

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { tapResults } from '../../tools/test-results.ts';
@@ -13,26 +13,21 @@ interface Run {
   readonly lines: readonly string[];
 }
 
-/** `npm test` on files of their own, which live inside the project as test files do. */
+/** `npm test` in a project of its own, so that nobody's records of runs are disturbed. */
 async function runTests(t: Test, files: Readonly<Record<string, string>>, ci: boolean): Promise<Run> {
-  mkdirSync(join(ROOT, '.tap'), { recursive: true });
-  const dir = mkdtempSync(join(ROOT, '.tap', 'run-'));
-  t.teardown(() => rmSync(dir, { recursive: true }));
-  const paths = Object.entries(files).map(([name, text]) => {
-    writeFileSync(join(dir, name), text);
-    return join(dir, name);
+  const dir = t.testdir({
+    'package.json': '{"name":"tried","type":"module"}',
+    '.taprc': readFileSync(join(ROOT, '.taprc'), 'utf8'),
+    node_modules: t.fixture('symlink', join(ROOT, 'node_modules')),
+    test: { ...files },
   });
   const { TAP: _, TAP_CHILD_ID: __, ...env } = process.env;
   return new Promise((resolve) => {
-    const options = { cwd: ROOT, env: { ...env, CI: String(ci) } };
-    const child = execFile(
-      'node',
-      ['--import', 'tsx', 'test/run.ts', ...paths],
-      options,
-      (_error, stdout) => {
-        resolve({ code: child.exitCode ?? -1, lines: stdout.trimEnd().split('\n') });
-      },
-    );
+    const options = { cwd: dir, env: { ...env, CI: String(ci) } };
+    const args = ['--import', 'tsx', join(ROOT, 'test', 'run.ts')];
+    const child = execFile(process.execPath, args, options, (_error, stdout) => {
+      resolve({ code: child.exitCode ?? -1, lines: stdout.trimEnd().split('\n') });
+    });
   });
 }
 
