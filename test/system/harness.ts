@@ -243,7 +243,7 @@ function observer(captureUrl: string, consoleUrl: string): Observer {
   return system;
 }
 
-export const sum = (counts: Readonly<Record<string, number>>): number =>
+const sum = (counts: Readonly<Record<string, number>>): number =>
   Object.values(counts).reduce((total, count) => total + count, 0);
 
 /** By the books and by Postgres: events, dead letters, persons and ids with the sums of their versions. */
