@@ -47,6 +47,7 @@ export const REFUSAL_REASONS = [
   'overloaded',
   'log_full',
   'log_unavailable',
+  'internal_error',
 ] as const;
 export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 

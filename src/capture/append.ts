@@ -1,0 +1,25 @@
+/** The way onto the log, and what its failures mean to a client. */
+import type { Logger } from '../logger.ts';
+import { type AppendRecord, type EventLog, LogFullError } from '../storage/event-log.ts';
+import { Refusal } from './refusal.ts';
+
+/** Resolves with nothing once every record is durable; with the reason to try again otherwise. */
+export async function append(
+  log: Pick<EventLog, 'append'>,
+  records: readonly AppendRecord[],
+  logger: Logger,
+): Promise<Refusal | undefined> {
+  try {
+    await log.append(records);
+    return undefined;
+  } catch (error) {
+    if (error instanceof LogFullError) {
+      return new Refusal('log_full', 'the log is full, nothing was stored: send it again later');
+    }
+    logger.error(
+      { error: String(error), records: records.length },
+      'events could not be appended to the log',
+    );
+    return new Refusal('log_unavailable', 'the log did not confirm the events: send them again later');
+  }
+}

@@ -1,0 +1,152 @@
+/** One request with events, from its first byte to its answer. */
+import type { Clock } from '../clock.ts';
+import type { EventUuid } from '../event/ids.ts';
+import type { Logger } from '../logger.ts';
+import type { EventLog } from '../storage/event-log.ts';
+import type { TeamStore } from '../storage/team-store.ts';
+import { ACCEPTED, ACCEPTED_BEACON, refused } from './answers.ts';
+import { append } from './append.ts';
+import type { ClientIp } from './client-ip.ts';
+import { type DecodeLimits, decodeBody } from './decode.ts';
+import type { Door } from './door.ts';
+import { type BatchLimits, type Taken, takeEvents } from './events.ts';
+import type { Exchange } from './exchange.ts';
+import { InFlight, Share } from './in-flight.ts';
+import { type BodyLimits, readBody } from './read-body.ts';
+import { Refusal } from './refusal.ts';
+import { shapeOf } from './shape.ts';
+import { refuseUnknown, tokenOf } from './token.ts';
+import type { HttpRequest } from './uws.ts';
+
+export interface CaptureLimits extends BodyLimits, DecodeLimits, BatchLimits {
+  readonly bytesInFlightMax: number;
+  readonly tokenBytesMax: number;
+}
+
+export interface EventsRouteOptions {
+  readonly log: Pick<EventLog, 'append'>;
+  readonly teams: TeamStore;
+  readonly clock: Clock;
+  readonly newUuid: () => EventUuid;
+  readonly clientIp: ClientIp;
+  readonly door: Door;
+  readonly logger: Logger;
+  readonly limits: CaptureLimits;
+}
+
+/** What is read from a request while it can be: it is gone when the handler returns. */
+interface Head {
+  readonly ip: string;
+  readonly declaredBytes: number | undefined;
+  readonly contentEncoding: string;
+  readonly query: URLSearchParams | undefined;
+  readonly isEngage: boolean;
+}
+
+export class EventsRoute {
+  readonly #options: EventsRouteOptions;
+  readonly #inFlight: InFlight;
+  #requests = 0;
+  #isClosing = false;
+
+  constructor(options: EventsRouteOptions) {
+    this.#options = options;
+    this.#inFlight = new InFlight(options.limits.bytesInFlightMax);
+  }
+
+  /** Requests that are not done: unanswered, or answered by nobody's wish and still being appended. */
+  get requests(): number {
+    return this.#requests;
+  }
+
+  /** From now on every request is refused; those in flight go on. */
+  close(): void {
+    this.#isClosing = true;
+  }
+
+  /** Never rejects. Call it in the handler itself. */
+  async handle(exchange: Exchange, req: HttpRequest, isEngage: boolean): Promise<void> {
+    const { clock, door, logger } = this.#options;
+    const startMs = clock.monotonic();
+    const head = this.#head(exchange, req, isEngage);
+    const share = new Share(this.#inFlight);
+    this.#requests++;
+    try {
+      const taken = await this.#take(exchange, head, share);
+      if (taken === 'gone') return;
+      if (taken instanceof Refusal) {
+        door.refuse(taken.reason);
+        exchange.answer(refused(taken));
+      } else {
+        door.accept(taken.records.length);
+        for (const [reason, events] of taken.discarded) door.discard(reason, events);
+        exchange.answer(head.query?.get('beacon') === '1' ? ACCEPTED_BEACON : ACCEPTED);
+      }
+      door.answered((clock.monotonic() - startMs) / 1_000);
+    } catch (error) {
+      logger.error({ error: error instanceof Error ? error.stack : String(error) }, 'a request failed');
+      door.refuse('internal_error');
+      exchange.answer(refused(new Refusal('internal_error', 'something is wrong here: send it again later')));
+    } finally {
+      this.#requests--;
+      share.set(0);
+    }
+  }
+
+  #head(exchange: Exchange, req: HttpRequest, isEngage: boolean): Head {
+    const declared = req.getHeader('content-length');
+    const query = req.getQuery();
+    return {
+      ip: this.#options.clientIp(exchange.peer(), () => forwardedFor(req)),
+      declaredBytes: declared === '' ? undefined : Number(declared),
+      contentEncoding: req.getHeader('content-encoding'),
+      query: query === '' ? undefined : new URLSearchParams(query),
+      isEngage,
+    };
+  }
+
+  /** Resolves once every event of the request is durable. */
+  async #take(exchange: Exchange, head: Head, share: Share): Promise<Taken | Refusal | 'gone'> {
+    const { log, teams, clock, newUuid, logger, limits } = this.#options;
+    if (this.#isClosing) return new Refusal('overloaded', 'capture is stopping: send it again later', true);
+
+    const body = await readBody(exchange, head.declaredBytes, this.#inFlight, share, limits);
+    if (body === 'gone' || body instanceof Refusal) return body;
+    const now = clock.now();
+
+    const encodings = [head.contentEncoding, head.query?.get('compression') ?? ''];
+    const decoded = await decodeBody(body, encodings, limits);
+    if (decoded instanceof Refusal) return decoded;
+    share.set(decoded.text.length);
+
+    const batch = shapeOf(decoded.json);
+    if (batch instanceof Refusal) return batch;
+    const { length } = batch.events;
+    if (length === 0) return new Refusal('empty_batch', 'the batch holds no event');
+    if (length > limits.eventsPerBatchMax) {
+      const text = `the batch holds ${length} events, more than ${limits.eventsPerBatchMax}: send fewer at once`;
+      return new Refusal('too_many_events', text);
+    }
+    const token = tokenOf(batch, limits.tokenBytesMax);
+    if (token instanceof Refusal) return token;
+    const unknown = await refuseUnknown(token, teams);
+    if (unknown) return unknown;
+
+    const sentAtQuery = head.query?.get('_') ?? '';
+    const context = { token, ip: head.ip, now, sentAtQuery, isEngage: head.isEngage };
+    const taken = takeEvents(batch, decoded.text, context, newUuid, limits);
+    if (taken instanceof Refusal || taken.records.length === 0) return taken;
+    share.set(taken.records.reduce((bytes, { value }) => bytes + value.byteLength, 0));
+    return (await append(log, taken.records, logger)) ?? taken;
+  }
+}
+
+/** Every header of this name, in order: a proxy may add its own below one that the client made up. */
+function forwardedFor(req: HttpRequest): string {
+  if (req.getHeader('x-forwarded-for') === '') return '';
+  const values: string[] = [];
+  req.forEach((name, value) => {
+    if (name === 'x-forwarded-for') values.push(value);
+  });
+  return values.join(',');
+}

@@ -1,0 +1,143 @@
+/** Capture: where SDKs post. Starts the server, hands requests to their routes, and stops it. */
+import { assertFree } from '../address.ts';
+import { type Clock, sleep } from '../clock.ts';
+import type { EventUuid } from '../event/ids.ts';
+import { LIMITS } from '../limits.ts';
+import type { Logger } from '../logger.ts';
+import type { Metrics } from '../metrics.ts';
+import type { EventLog } from '../storage/event-log.ts';
+import type { TeamStore } from '../storage/team-store.ts';
+import { preflight, text } from './answers.ts';
+import { clientIp } from './client-ip.ts';
+import { config, configScript, flags } from './config-route.ts';
+import { Door, type DoorCounts } from './door.ts';
+import { type CaptureLimits, EventsRoute } from './events-route.ts';
+import { type Answer, Exchange } from './exchange.ts';
+import { ABOUT, allowed, allows, notFound, ROUTES, type Route, type RouteKind } from './routes.ts';
+import {
+  EXCLUSIVE_PORT,
+  type HttpRequest,
+  loadUws,
+  type Uws,
+  type UwsApp,
+  type us_listen_socket,
+} from './uws.ts';
+
+export interface CaptureOptions {
+  readonly host: string;
+  /** 0: any that is free. */
+  readonly port: number;
+  readonly log: Pick<EventLog, 'append'>;
+  readonly teams: TeamStore;
+  readonly clock: Clock;
+  readonly newUuid: () => EventUuid;
+  /** Addresses or CIDRs whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: readonly string[];
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  /** Other limits than `LIMITS.capture`, for tests. */
+  readonly limits?: Partial<CaptureLimits>;
+}
+
+export interface Capture {
+  readonly port: number;
+  /** Takes no new requests, lets those in flight finish for `closeGraceMs`, then ends every connection. */
+  close(): Promise<void>;
+  /** What ended here since the start. */
+  door(): DoorCounts;
+}
+
+const SETTINGS = { host: 'CAPTURE_HOST', port: 'CAPTURE_PORT' };
+const CLOSE_POLL_MS = 10;
+
+/** Rejects, with one line that says what to do, when it cannot listen there or the library does not load. */
+export async function startCapture(options: CaptureOptions): Promise<Capture> {
+  const { host, port, clock, metrics, trustedProxies } = options;
+  const door = new Door(metrics);
+  const limits = { ...LIMITS.capture, ...options.limits };
+  const events = new EventsRoute({ ...options, limits, door, clientIp: clientIp(trustedProxies) });
+  const uws = loadUws(LIMITS.capture.headersBytesMax);
+  const app = uws.App();
+  addRoutes(app, events);
+  const socket = await listen(app, host, port);
+  let closing: Promise<void> | undefined;
+  return {
+    port: uws.us_socket_local_port(socket),
+    close() {
+      closing ??= close(uws, app, socket, events, clock);
+      return closing;
+    },
+    door: () => door.counts(),
+  };
+}
+
+function addRoutes(app: UwsApp, events: EventsRoute): void {
+  for (const route of ROUTES) {
+    const paths = route.path === '/' ? ['/'] : [route.path, `${route.path}/`];
+    for (const path of paths) {
+      app.any(path, (res, req) => answer(new Exchange(res, req), req, route, events));
+    }
+  }
+  app.any('/*', (res, req) => {
+    const exchange = new Exchange(res, req);
+    exchange.answer(text('404 Not Found', notFound(req.getUrl())));
+  });
+}
+
+function answer(exchange: Exchange, req: HttpRequest, route: Route, events: EventsRoute): void {
+  const { method } = exchange;
+  if (method === 'options') {
+    exchange.answer(preflight(allowed(route), req.getHeader('access-control-request-headers')));
+    return;
+  }
+  if (!allows(route, method)) {
+    const fault = `${method.toUpperCase()} is not answered here: send ${route.methods.join(' or ')}`;
+    exchange.answer(text('405 Method Not Allowed', fault, { Allow: allowed(route) }));
+    return;
+  }
+  if (route.kind === 'events' || route.kind === 'engage') {
+    void events.handle(exchange, req, route.kind === 'engage');
+    return;
+  }
+  exchange.answer(simpleAnswer(route.kind, req));
+}
+
+/** Of the routes whose answer needs no body and no waiting. */
+function simpleAnswer(kind: Exclude<RouteKind, 'events' | 'engage'>, req: HttpRequest): Answer {
+  switch (kind) {
+    case 'flags':
+      return flags();
+    case 'config':
+      return config(req.getParameter(0));
+    case 'config_script':
+      return configScript(req.getParameter(0));
+    case 'about':
+      return text('200 OK', ABOUT);
+  }
+}
+
+async function listen(app: UwsApp, host: string, port: number): Promise<us_listen_socket> {
+  const socket = await new Promise<us_listen_socket | false>((resolve) => {
+    app.listen(host, port, EXCLUSIVE_PORT, resolve);
+  });
+  if (socket !== false) return socket;
+  // The library does not say why; Node does.
+  await assertFree(host, port, SETTINGS);
+  throw new Error(
+    `cannot listen on ${host}:${port}: set ${SETTINGS.host} and ${SETTINGS.port} to an address that is free`,
+  );
+}
+
+async function close(
+  uws: Uws,
+  app: UwsApp,
+  socket: us_listen_socket,
+  events: EventsRoute,
+  clock: Clock,
+): Promise<void> {
+  uws.us_listen_socket_close(socket);
+  events.close();
+  const deadline = clock.monotonic() + LIMITS.capture.closeGraceMs;
+  while (events.requests > 0 && clock.monotonic() < deadline) await sleep(clock, CLOSE_POLL_MS);
+  app.close();
+}

@@ -1,0 +1,82 @@
+import { readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
+import t from 'tap';
+import { capture, TOKEN } from './harness.ts';
+
+interface Recorded {
+  readonly sdk: string;
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Base64 of the raw bytes. */
+  readonly body: string;
+}
+
+const FILE = new URL('../fixtures/recorded-requests.jsonl', import.meta.url);
+const recorded: readonly Recorded[] = readFileSync(FILE, 'utf8')
+  .trim()
+  .split('\n')
+  .map((line) => JSON.parse(line));
+
+/** Requests whose route is still to come, and how many of each were recorded. */
+const WAITING: Readonly<Record<string, number>> = {
+  'POST /i/v1/analytics/events': 7,
+  'POST /i/v0/ai/batch/': 2,
+  'POST /v1/batch': 5,
+  'GET /static/1.449.2/surveys.js': 1,
+  'GET /static/surveys.js': 1,
+};
+
+const nameOf = ({ method, url }: Recorded) => `${method} ${url.replace(/\?.*/, '')}`;
+
+/** Forbidden to fetch, or of the browser that is not here. */
+const LEFT_OUT = /^(sec-|accept-encoding$|origin$|referer$|access-control-|user-agent$)/;
+
+/** How many events a body holds, found out without the product's help. */
+function eventsIn({ headers, body }: Recorded): number {
+  let bytes = Buffer.from(body, 'base64');
+  if (headers['content-type'] === 'application/x-www-form-urlencoded') {
+    bytes = Buffer.from(new URLSearchParams(bytes.toString()).get('data') ?? '', 'base64');
+  }
+  if (bytes[0] === 0x1f) bytes = gunzipSync(bytes);
+  return JSON.parse(bytes.toString()).batch.length;
+}
+
+t.test('every request that an SDK was seen to send is answered, and its events are on the log', async (t) => {
+  const { url, log } = await capture(t);
+  const waiting: Record<string, number> = {};
+  let events = 0;
+  for (const request of recorded) {
+    const name = nameOf(request);
+    const sent = Object.entries(request.headers).filter(([header]) => !LEFT_OUT.test(header));
+    const body = Buffer.from(request.body, 'base64');
+    const before = log.events().length;
+    const reply = await fetch(url + request.url, {
+      method: request.method,
+      headers: Object.fromEntries(sent),
+      ...(request.method === 'POST' ? { body } : {}),
+    });
+    const text = await reply.text();
+    if (reply.status === 404) {
+      waiting[name] = (waiting[name] ?? 0) + 1;
+      t.match(text, /there is nothing at/);
+      continue;
+    }
+    t.equal(reply.status, 200, `${request.sdk}: ${name}: ${text}`);
+    const isEvents = request.method === 'POST' && /^\/(e|i\/v0\/e|batch)\//.test(request.url);
+    const expected = isEvents ? eventsIn(request) : 0;
+    t.equal(log.events().length - before, expected, `${name} holds ${expected} events`);
+    events += expected;
+  }
+  t.same(waiting, WAITING);
+  t.comment(
+    `${recorded.length} requests, ${events} events; waiting for their route: ${Object.keys(waiting).join(', ')}`,
+  );
+  t.ok(events > 100);
+  for (const captured of log.events()) {
+    t.equal(captured.token, TOKEN);
+    const inner = JSON.parse(captured.data);
+    t.equal(inner.event, captured.event);
+    t.equal(inner.distinct_id ?? inner.properties.distinct_id, captured.distinct_id);
+  }
+});
