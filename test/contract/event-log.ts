@@ -5,7 +5,7 @@ import t, { type Test } from 'tap';
 import type { AppendRecord, EventLog, LogRecord, Position } from '../../src/storage/event-log.ts';
 import { partitionOf } from '../../src/storage/murmur2.ts';
 import { INGESTION_TOPIC, type Topic } from '../../src/storage/topics.ts';
-import { makeRecord, Reader, until } from '../support/event-log.ts';
+import { byPartition, emptyOffsets, makeRecord, offsetsOf, Reader, until } from '../support/event-log.ts';
 
 export interface LogUnderTest {
   readonly log: EventLog;
@@ -100,12 +100,12 @@ export function eventLogContract(name: string, factory: LogFactory): void {
       t.equal(first, 0);
       t.equal(end, next.get(partition) ?? 0);
     }
-    t.same(await log.offsets(OTHER_TOPIC), emptyOffsets());
+    t.same(await log.offsets(OTHER_TOPIC), emptyOffsets(PARTITIONS));
   });
 
   void test('an append of nothing is nothing', async (t, { log }) => {
     t.same(await log.append([]), []);
-    t.same(await log.offsets(INGESTION_TOPIC), emptyOffsets());
+    t.same(await log.offsets(INGESTION_TOPIC), emptyOffsets(PARTITIONS));
     t.equal(await log.partitionCount(INGESTION_TOPIC), PARTITIONS);
   });
 
@@ -382,24 +382,4 @@ export function eventLogContract(name: string, factory: LogFactory): void {
     t.equal(new Set(logs.map(({ log }) => log.identity())).size, 2);
     for (const { log } of logs) t.equal(await log.partitionCount(INGESTION_TOPIC), 1);
   });
-}
-
-function offsetsOf(records: readonly LogRecord[]): number[] {
-  return records.map(({ offset }) => offset);
-}
-
-function emptyOffsets(): { partition: number; first: number; end: number }[] {
-  return Array.from({ length: PARTITIONS }, (_, partition) => ({ partition, first: 0, end: 0 }));
-}
-
-/** Values as plain buffers, so that a comparison looks at the bytes alone. */
-function byPartition(records: readonly LogRecord[]): Map<string, LogRecord[]> {
-  const groups = new Map<string, LogRecord[]>();
-  for (const record of records) {
-    const at = `${record.topic} ${record.partition}`;
-    const group = groups.get(at) ?? [];
-    group.push({ ...record, value: Buffer.from(record.value) });
-    groups.set(at, group);
-  }
-  return new Map([...groups].sort(([a], [b]) => (a < b ? -1 : 1)));
 }

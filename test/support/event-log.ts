@@ -79,3 +79,23 @@ export async function until(condition: () => boolean | Promise<boolean>): Promis
     await delay(2);
   }
 }
+
+export function offsetsOf(records: readonly LogRecord[]): number[] {
+  return records.map(({ offset }) => offset);
+}
+
+export function emptyOffsets(partitions: number): { partition: number; first: number; end: number }[] {
+  return Array.from({ length: partitions }, (_, partition) => ({ partition, first: 0, end: 0 }));
+}
+
+/** Values as plain buffers, so that a comparison looks at the bytes alone. */
+export function byPartition(records: readonly LogRecord[]): Map<string, LogRecord[]> {
+  const groups = new Map<string, LogRecord[]>();
+  for (const record of records) {
+    const at = `${record.topic} ${record.partition}`;
+    const group = groups.get(at) ?? [];
+    group.push({ ...record, value: Buffer.from(record.value) });
+    groups.set(at, group);
+  }
+  return new Map([...groups].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
