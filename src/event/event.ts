@@ -47,7 +47,7 @@ export function decodeCaptured(text: string): Decoded | Malformed {
     if (typeof distinct_id !== 'string' || distinct_id === '') return { malformed: 'distinct_id is missing' };
     if (typeof token !== 'string') return { malformed: 'token is missing' };
     if (typeof data !== 'string') return { malformed: 'data is missing or not a string' };
-    const inner: unknown = JSON.parse(data);
+    const inner = parseFinite(data);
     if (!isJsonObject(inner)) return { malformed: 'data is not a JSON object' };
     const name = typeof event === 'string' ? event : inner['event'];
     if (typeof name !== 'string' || name === '') return { malformed: 'event is missing' };
@@ -70,6 +70,15 @@ export function decodeCaptured(text: string): Decoded | Malformed {
   } catch (error) {
     return { malformed: error instanceof Error ? error.message : String(error) };
   }
+}
+
+/** Finds every number that is too large for a double: its exponent has three digits, or it has 200 itself. */
+const MAY_OVERFLOW = /[:,[\s]-?\d[\d.]*(?:[eE]\+?\d{3}|(?<=\d{200}))/;
+
+/** `JSON.parse` makes such a number Infinity, which is null wherever it is written; so it is null from here on. */
+function parseFinite(text: string): unknown {
+  const value: unknown = JSON.parse(text);
+  return MAY_OVERFLOW.test(text) ? JSON.parse(JSON.stringify(value)) : value;
 }
 
 const textOrEmpty = (value: unknown): string => (typeof value === 'string' ? value : '');
