@@ -1,4 +1,5 @@
 /** The worker, from the log to the output topics, against moving the same records through JSON and nothing else. */
+import { TRANSFORMS } from '../src/actors/transforms.ts';
 import { startWorker } from '../src/actors/worker.ts';
 import { realEnvironment } from '../src/environment.ts';
 import { asTeamId } from '../src/event/ids.ts';
@@ -55,6 +56,7 @@ async function startContest(parts: Parts): Promise<Contest> {
         teams,
         persons: createPersonStore(postgres),
         limits: LIMITS.worker,
+        transforms: TRANSFORMS,
         personCacheBytesMax: PERSON_CACHE_BYTES,
         onFault: throwLater,
       }),

@@ -1,5 +1,6 @@
 /** The whole system in one process: which parts there are, and the order in which they start. */
 
+import { TRANSFORMS } from './actors/transforms.ts';
 import { startWorker, type Worker } from './actors/worker.ts';
 import { assertFree, urlOf } from './address.ts';
 import { type Capture, startCapture } from './capture/server.ts';
@@ -83,6 +84,7 @@ export async function startSystem(config: Config, parts: Parts, environment: Env
         teams,
         persons: createPersonStore(postgres),
         limits: LIMITS.worker,
+        transforms: TRANSFORMS,
         personCacheBytesMax: config.personCacheMb * MIB,
         // Uncaught, it ends the process.
         onFault: (error) => {

@@ -12,7 +12,7 @@ import type { DerivePersonUuid, PersonUuid } from '../event/ids.ts';
 import { wantsProfile } from '../person/stages/profile.ts';
 import type { Found, Identity } from '../storage/person-store.ts';
 import { type Entry, inLogOrder, type Routed } from './entry.ts';
-import type { Identities } from './identities.ts';
+import { type Belief, type Identities, identityKey } from './identities.ts';
 import { Lifecycle, type Moves } from './lifecycle.ts';
 import type { PersonHandle, Persons } from './persons.ts';
 
@@ -39,6 +39,8 @@ export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #life = new Lifecycle<Mode>('dispatcher', MOVES, 'idle');
   #queue: Entry[] = [];
+  /** Read for the next round: the cache may be too small to keep it until then. */
+  readonly #learned = new Map<string, Belief>();
   #halted = false;
   #onIdle: (() => void)[] = [];
 
@@ -56,6 +58,7 @@ export class Dispatcher {
   /** Takes back everything unsaved of these persons, and decides it again from what Postgres says. */
   redo(handles: readonly PersonHandle[]): void {
     this.#halted = true;
+    this.#learned.clear();
     const { identities, persons } = this.#options;
     const taken: Entry[] = [];
     let missing = handles.length;
@@ -113,6 +116,7 @@ export class Dispatcher {
       }
       this.#queue.splice(0, round.length);
       this.#dispatch(round);
+      this.#learned.clear();
     }
     this.#life.move('idle');
     for (const resolve of this.#onIdle.splice(0)) resolve();
@@ -120,26 +124,28 @@ export class Dispatcher {
 
   /** Ids whose person, or whose person's state, is not in memory. */
   #unknown(round: readonly Entry[]): Identity[] {
-    const { identities, persons } = this.#options;
+    const { persons } = this.#options;
     const unknown = new Map<string, Identity>();
     for (const { event } of round) {
-      const belief = identities.resolve(event);
+      const belief = this.#resolve(event);
       if (belief === undefined || (belief.kind === 'person' && !persons.has(belief.uuid))) {
-        unknown.set(`${event.teamId}:${event.distinctId}`, {
-          teamId: event.teamId,
-          distinctId: event.distinctId,
-        });
+        unknown.set(identityKey(event), { teamId: event.teamId, distinctId: event.distinctId });
       }
     }
     return [...unknown.values()];
   }
 
+  #resolve(identity: Identity): Belief | undefined {
+    return this.#options.identities.resolve(identity) ?? this.#learned.get(identityKey(identity));
+  }
+
   #learn(asked: readonly Identity[], found: readonly Found[]): void {
     const { identities, persons } = this.#options;
-    const byId = new Map(found.map((one) => [`${one.teamId}:${one.distinctId}`, one.person]));
+    const byId = new Map(found.map((one) => [identityKey(one), one.person]));
     for (const identity of asked) {
-      const person = byId.get(`${identity.teamId}:${identity.distinctId}`);
-      identities.learn(identity, person?.uuid);
+      const key = identityKey(identity);
+      const person = byId.get(key);
+      this.#learned.set(key, identities.learn(identity, person?.uuid));
       if (person) persons.activate(identity.teamId, person.uuid, person);
     }
   }
@@ -164,7 +170,7 @@ export class Dispatcher {
   #route(entry: Entry): { uuid: PersonUuid; routed: Routed } {
     const { identities, derivePersonUuid } = this.#options;
     const { event, project, repeat } = entry;
-    const belief = identities.resolve(event);
+    const belief = this.#resolve(event);
     if (belief?.kind === 'person') return { uuid: belief.uuid, routed: { entry, claim: 'known' } };
     const uuid = derivePersonUuid(event.teamId, event.distinctId);
     if (repeat || !wantsProfile(event, project)) return { uuid, routed: { entry, claim: 'none' } };

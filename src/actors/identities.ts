@@ -26,22 +26,24 @@ export class Identities {
 
   /** `undefined`: Postgres has to be asked. */
   resolve(identity: Identity): Belief | undefined {
-    const key = keyOf(identity);
+    const key = identityKey(identity);
     return this.#decided.get(key) ?? this.#known.get(key);
   }
 
   /** Read from Postgres. What is decided and unsaved stays as it is. */
-  learn(identity: Identity, person: PersonUuid | undefined): void {
-    this.#known.set(keyOf(identity), person === undefined ? NOBODY : { kind: 'person', uuid: person });
+  learn(identity: Identity, person: PersonUuid | undefined): Belief {
+    const belief: Belief = person === undefined ? NOBODY : { kind: 'person', uuid: person };
+    this.#known.set(identityKey(identity), belief);
+    return belief;
   }
 
   /** The id will belong to this person, once a save says so. */
   decide(identity: Identity, person: PersonUuid): void {
-    this.#decided.set(keyOf(identity), { kind: 'person', uuid: person });
+    this.#decided.set(identityKey(identity), { kind: 'person', uuid: person });
   }
 
   confirm(identity: Identity): void {
-    const key = keyOf(identity);
+    const key = identityKey(identity);
     const decided = this.#decided.get(key);
     if (decided === undefined) return;
     this.#decided.delete(key);
@@ -49,10 +51,10 @@ export class Identities {
   }
 
   forget(identity: Identity): void {
-    const key = keyOf(identity);
+    const key = identityKey(identity);
     this.#decided.delete(key);
     this.#known.delete(key);
   }
 }
 
-const keyOf = ({ teamId, distinctId }: Identity): string => `${teamId}:${distinctId}`;
+export const identityKey = ({ teamId, distinctId }: Identity): string => `${teamId}:${distinctId}`;

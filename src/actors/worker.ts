@@ -20,7 +20,7 @@ import { INGESTION_TOPIC } from '../storage/topics.ts';
 import { InvariantError, Lifecycle, type Moves } from './lifecycle.ts';
 import { createNactSystem } from './nact.ts';
 import { Session, type WorkerLimits } from './session.ts';
-import { TRANSFORMS } from './transforms.ts';
+import type { Transform } from './transforms.ts';
 import { workerMetrics } from './worker-metrics.ts';
 
 type Mode = 'running' | 'recovering' | 'closing' | 'closed';
@@ -42,6 +42,7 @@ export interface WorkerOptions {
   readonly metrics: Metrics;
   readonly limits: WorkerLimits;
   readonly personCacheBytesMax: number;
+  readonly transforms: readonly Transform[];
   /** An invariant is broken: the process has to end. */
   readonly onFault: (error: unknown) => void;
 }
@@ -153,7 +154,7 @@ class LogWorker implements Worker {
       logger,
       limits,
       personCacheBytesMax: this.#options.personCacheBytesMax,
-      transforms: TRANSFORMS,
+      transforms: this.#options.transforms,
       derivePersonUuid,
       messages: {
         bytesMax: limits.outputBytesMax,

@@ -3,6 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
+import type { WorkerLimits } from '../../src/actors/session.ts';
+import { TRANSFORMS, type Transform } from '../../src/actors/transforms.ts';
 import { startWorker, type Worker } from '../../src/actors/worker.ts';
 import type { Books } from '../../src/books.ts';
 import { systemClock } from '../../src/clock.ts';
@@ -47,11 +49,18 @@ export interface ClientEvent {
 
 export type Row = Readonly<Record<string, unknown>>;
 
+/** What a test sets otherwise than the system does. */
+export interface Changed {
+  readonly limits?: Partial<WorkerLimits>;
+  readonly personCacheBytesMax?: number;
+  readonly transforms?: readonly Transform[];
+}
+
 export interface Harness {
   readonly log: EmbeddedLog;
   readonly postgres: Postgres;
   readonly metrics: Metrics;
-  start(wrap?: (store: PersonStore) => PersonStore): Promise<Worker>;
+  start(wrap?: (store: PersonStore) => PersonStore, changed?: Changed): Promise<Worker>;
   /** Appends events as capture would; resolves when they are durable. */
   capture(events: readonly ClientEvent[]): Promise<void>;
   /** What the output topic has, with each record's timestamp as `_timestampMs`. */
@@ -74,7 +83,7 @@ export async function workerHarness(t: Test): Promise<Harness> {
     log,
     postgres,
     metrics,
-    start: (wrap = (store) => store) =>
+    start: (wrap = (store) => store, changed = {}) =>
       startWorker({
         log,
         persons: wrap(createPersonStore(postgres)),
@@ -84,8 +93,15 @@ export async function workerHarness(t: Test): Promise<Harness> {
         deriveRecordUuid,
         logger: silentLogger,
         metrics,
-        limits: { ...LIMITS.worker, progressEveryMs: 50, flushLingerMs: 5, recoverBackoffMinMs: 10 },
-        personCacheBytesMax: 64 * 1024 * 1024,
+        limits: {
+          ...LIMITS.worker,
+          progressEveryMs: 50,
+          flushLingerMs: 5,
+          recoverBackoffMinMs: 10,
+          ...changed.limits,
+        },
+        personCacheBytesMax: changed.personCacheBytesMax ?? 64 * 1024 * 1024,
+        transforms: changed.transforms ?? TRANSFORMS,
         onFault: (error) => {
           throw error;
         },
