@@ -14,19 +14,23 @@ if (benchmark === undefined || (side !== undefined && side !== 'ours' && side !=
 }
 
 const parts = new Parts(silentLogger);
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.on(signal, () => void parts.stop().then(() => process.exit(1)));
-}
-try {
-  const contest = await benchmark.start(parts);
-  if (side === undefined) {
-    const result = await compare(benchmark, contest);
-    if (process.send) process.send(result);
-    else process.stdout.write(`${JSON.stringify(result)}\n`);
-  } else {
-    await repeat(benchmark, contest, side);
-  }
-} finally {
+/** However it ends, no server and no folder is left behind. */
+const giveUp = () => void parts.stop().then(() => process.exit(1));
+process.on('SIGINT', giveUp);
+process.on('SIGTERM', giveUp);
+process.on('uncaughtException', (error) => {
+  console.error(error);
+  giveUp();
+});
+
+const contest = await benchmark.start(parts);
+if (side === undefined) {
+  const result = await compare(benchmark, contest);
   await parts.stop();
-  if (process.connected) process.disconnect();
+  if (process.send) process.send(result);
+  else console.log(JSON.stringify(result));
+} else {
+  await repeat(benchmark, contest, side);
+  await parts.stop();
 }
+if (process.connected) process.disconnect();
