@@ -59,7 +59,7 @@ export const LIMITS = {
     /** Records of one poll. */
     pollRecordsMax: 500,
     /** Records of a partition that were read and have no fate yet; past it the partition is paused. */
-    inFlightPerPartitionMax: 5_000,
+    inFlightPerPartitionMax: 2_000,
     /** Bytes of them, over all partitions; past it every partition is paused. */
     inFlightBytesMax: 128 * MIB,
     /** Events waiting for one person; past it the partition is paused. */

@@ -2,6 +2,9 @@
 import type { PipelineEvent } from '../event/event.ts';
 
 interface Seen {
+  readonly name: string;
+  readonly distinctId: string;
+  readonly teamId: number;
   readonly offset: number;
   readonly atMs: number;
 }
@@ -18,14 +21,20 @@ export class Duplicates {
 
   /** `takenAtMs`: the record's time. A record read a second time is no duplicate of itself. */
   isRepeat(event: PipelineEvent, offset: number, takenAtMs: number): boolean {
-    const key = `${event.uuid} ${event.teamId} ${event.name} ${event.distinctId}`;
-    const earlier = this.#seen.get(key);
-    if (earlier && earlier.offset < offset && takenAtMs - earlier.atMs <= this.#windowMs) return true;
-    if (!earlier) {
-      this.#seen.set(key, { offset, atMs: takenAtMs });
+    const { uuid, name, distinctId, teamId } = event;
+    const earlier = this.#seen.get(uuid);
+    if (earlier === undefined) {
+      this.#seen.set(uuid, { name, distinctId, teamId, offset, atMs: takenAtMs });
       this.#forget(takenAtMs);
+      return false;
     }
-    return false;
+    return (
+      earlier.offset < offset &&
+      takenAtMs - earlier.atMs <= this.#windowMs &&
+      earlier.name === name &&
+      earlier.distinctId === distinctId &&
+      earlier.teamId === teamId
+    );
   }
 
   #forget(nowMs: number): void {

@@ -97,7 +97,8 @@ const UUID_WITHOUT_HYPHENS = /^([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{
 function uuidOf(value: Json | undefined): EventUuid | undefined | 'invalid' {
   if (value === undefined || value === null || value === '') return undefined;
   if (typeof value !== 'string') return 'invalid';
-  return parseUuid(value.replace(UUID_WITHOUT_HYPHENS, '$1-$2-$3-$4-$5')) ?? 'invalid';
+  const hyphenated = value.length === 32 ? value.replace(UUID_WITHOUT_HYPHENS, '$1-$2-$3-$4-$5') : value;
+  return parseUuid(hyphenated) ?? 'invalid';
 }
 
 /** A refusal that names the event: `event 3 ("signup", uuid 0199…): distinct_id is missing`. */

@@ -86,7 +86,7 @@ const textOrEmpty = (value: unknown): string => (typeof value === 'string' ? val
 /**
  * The event as the pipeline knows it. The envelope overrules what the client wrote; top-level `$set` and `$set_once`
  * move into the properties; `$ip` and `$sent_at` are added. `takenAtMs` (the record's time) stands in for a
- * timestamp that cannot be read.
+ * timestamp that cannot be read. The properties of `inner` become the event's: they are changed.
  */
 export function openEvent({ captured, inner }: Decoded, teamId: TeamId, takenAtMs: number): PipelineEvent {
   const properties: Record<string, Json> = isJsonObject(inner['properties'])

@@ -121,12 +121,23 @@ function fromWords(text: string): number | undefined {
   return Number.isNaN(time) ? undefined : time;
 }
 
+/** `yyyy-MM-dd HH:mm:ss.SSS` in UTC of the last time asked for: events come in bursts of one moment. */
+const last = { epochMs: Number.NaN, text: '' };
+
+function utcText(epochMs: number): string {
+  if (epochMs !== last.epochMs) {
+    last.text = new Date(epochMs).toISOString().slice(0, 23).replace('T', ' ');
+    last.epochMs = epochMs;
+  }
+  return last.text;
+}
+
 /** `yyyy-MM-dd HH:mm:ss.SSS000` in UTC, for DateTime64(6). */
 export function clickHouseMicros(epochMs: number): string {
-  return `${new Date(epochMs).toISOString().slice(0, 23).replace('T', ' ')}000`;
+  return `${utcText(epochMs)}000`;
 }
 
 /** `yyyy-MM-dd HH:mm:ss` in UTC, for DateTime. */
 export function clickHouseSeconds(epochMs: number): string {
-  return new Date(epochMs).toISOString().slice(0, 19).replace('T', ' ');
+  return utcText(epochMs).slice(0, 19);
 }

@@ -52,7 +52,7 @@ export function foldEvents(
   let person = base;
   for (const foldable of events) {
     const work = runStages(foldable, personUuid, person);
-    if (work.kind === 'failed') {
+    if ('kind' in work) {
       outcomes.push(work);
       continue;
     }
@@ -70,9 +70,13 @@ export function foldEvents(
   return { person, changed, outcomes };
 }
 
-type Staged = (Work & { readonly kind: 'staged' }) | Extract<FoldOutcome, { kind: 'failed' }>;
+type Failed = Extract<FoldOutcome, { kind: 'failed' }>;
 
-function runStages({ event, project }: Foldable, personUuid: PersonUuid, person: Person | undefined): Staged {
+function runStages(
+  { event, project }: Foldable,
+  personUuid: PersonUuid,
+  person: Person | undefined,
+): Work | Failed {
   let work: Work = {
     event,
     project,
@@ -91,7 +95,7 @@ function runStages({ event, project }: Foldable, personUuid: PersonUuid, person:
       return { kind: 'failed', reason: 'stage_failed', stage: stage.name, message };
     }
   }
-  return { ...work, kind: 'staged' };
+  return work;
 }
 
 function personOnRow(work: Work, person: Person | undefined, text: (person: Person) => string): PersonOnRow {

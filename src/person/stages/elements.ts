@@ -5,8 +5,9 @@ import type { Stage } from '../work.ts';
 export const elementsStage: Stage = {
   name: 'elements',
   run(work) {
+    if (work.properties['$elements'] === undefined && work.properties['$elements_chain'] === undefined)
+      return work;
     const { $elements: elements, $elements_chain: chain, ...properties } = work.properties;
-    if (elements === undefined && chain === undefined) return work;
     return {
       ...work,
       properties,

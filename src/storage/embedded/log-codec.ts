@@ -122,18 +122,44 @@ function decodeRecord(
   const timestamp = chunk.readDoubleLE(start);
   const headerCount = chunk.readUInt32LE(start + 8);
   let at = start + 12;
-  const text = (): string => {
-    const from = at + 4;
-    at = from + chunk.readUInt32LE(at);
-    return chunk.toString('utf8', from, at);
-  };
   let key: string | null = null;
   if (chunk.readUInt32LE(at) === NULL_KEY) at += 4;
-  else key = text();
-  const headers: Record<string, string> = {};
-  for (let count = 0; count < headerCount; count++) {
-    const name = text();
-    headers[name] = text();
+  else {
+    key = decodeText(chunk, at);
+    at = textEnd(chunk, at);
   }
-  return { topic, partition, offset, key, headers, timestamp, value: chunk.subarray(at, end) };
+  const headersAt = at;
+  for (let count = 0; count < 2 * headerCount; count++) at = textEnd(chunk, at);
+  return {
+    topic,
+    partition,
+    offset,
+    key,
+    // Most readers never look at them.
+    get headers() {
+      return decodeHeaders(chunk, headersAt, headerCount);
+    },
+    timestamp,
+    value: chunk.subarray(at, end),
+  };
+}
+
+function decodeHeaders(chunk: Buffer, start: number, count: number): Record<string, string> {
+  const headers: Record<string, string> = {};
+  let at = start;
+  for (let index = 0; index < count; index++) {
+    const name = decodeText(chunk, at);
+    at = textEnd(chunk, at);
+    headers[name] = decodeText(chunk, at);
+    at = textEnd(chunk, at);
+  }
+  return headers;
+}
+
+function decodeText(chunk: Buffer, at: number): string {
+  return chunk.toString('utf8', at + 4, textEnd(chunk, at));
+}
+
+function textEnd(chunk: Buffer, at: number): number {
+  return at + 4 + chunk.readUInt32LE(at);
 }

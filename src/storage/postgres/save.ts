@@ -209,13 +209,15 @@ async function record(
   works: readonly PersonWork[],
   broken: ReadonlySet<PersonWork>,
 ): Promise<void> {
-  const kept = works.filter((work) => !broken.has(work));
-  const persons = kept.filter(({ checked }) => checked).map(({ uuid }) => uuid);
+  const offsets = new Map<number, number[]>(partitions.map(({ key }) => [key.partition, []]));
+  const persons: string[] = [];
+  for (const work of works) {
+    if (broken.has(work)) continue;
+    if (work.checked) persons.push(work.uuid);
+    for (const { partition, offset } of work.offsets) offsets.get(partition)?.push(offset);
+  }
   for (const { key } of partitions) {
-    const offsets = kept.flatMap((work) =>
-      work.offsets.filter(({ partition }) => partition === key.partition),
-    );
-    const rising = offsets.map(({ offset }) => offset).toSorted((a, b) => a - b);
+    const rising = (offsets.get(key.partition) ?? []).sort((a, b) => a - b);
     await recordFolded(postgres, key, toRanges(rising), persons);
   }
 }
