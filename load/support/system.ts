@@ -1,0 +1,158 @@
+/** The whole system in a process of its own, as `npm start` runs it, on a data folder of its own. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Books } from '../../src/books.ts';
+import { parseRows } from '../../src/cli/client.ts';
+import type { Row } from '../../src/cli/terminal.ts';
+import { sleep, systemClock } from '../../src/clock.ts';
+import type { Database } from '../../src/console/server.ts';
+import { SETTINGS, UNSUPPORTED } from '../../src/settings.ts';
+import { readRunning } from '../../src/storage/embedded/data-dir.ts';
+import { stopOrphanedPostgres } from '../../src/storage/embedded/postgres-server.ts';
+import { STORE_FOLDERS } from '../../src/stores.ts';
+import { type Memory, readMemory } from './memory.ts';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+const COLLECT_ON_SIGNAL = join(import.meta.dirname, 'collect-on-signal.ts');
+const START_TIMEOUT_MS = 60_000;
+const STOP_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 60_000;
+const POLL_MS = 20;
+
+export class System {
+  readonly captureUrl: string;
+  readonly #consoleUrl: string;
+  readonly #folder: string;
+  readonly #environment: Readonly<Record<string, string>>;
+  #process: ChildProcess | undefined;
+
+  private constructor(folder: string, capturePort: number, consolePort: number) {
+    this.#folder = folder;
+    this.captureUrl = `http://127.0.0.1:${capturePort}`;
+    this.#consoleUrl = `http://127.0.0.1:${consolePort}`;
+    // Empty counts as unset: settings of this shell, or of `.env`, must not reach the system.
+    const unset = [...Object.values(SETTINGS), ...UNSUPPORTED].map(({ name }) => [name, '']);
+    this.#environment = {
+      ...Object.fromEntries(unset),
+      TRIBUTARY_DATA_DIR: join(folder, 'data'),
+      CAPTURE_HOST: '127.0.0.1',
+      CAPTURE_PORT: String(capturePort),
+      CONSOLE_HOST: '127.0.0.1',
+      CONSOLE_PORT: String(consolePort),
+      MEMORY_FILE: join(folder, 'memory.jsonl'),
+    };
+  }
+
+  /** A new data folder; nothing runs yet. */
+  static async create(): Promise<System> {
+    const folder = await mkdtemp(join(tmpdir(), 'tributary-load-'));
+    // As root, PostgreSQL runs as another user, who has to reach its folder.
+    await chmod(folder, 0o755);
+    return new System(folder, await freePort(), await freePort());
+  }
+
+  /** Starts the process and waits until it is ready; resolves with the milliseconds that this took. */
+  start(): Promise<number> {
+    this.launch();
+    return this.ready();
+  }
+
+  /** Starts the process and waits for nothing. */
+  launch(): void {
+    const log = openSync(join(this.#folder, 'system.log'), 'a');
+    const flags = ['--expose-gc', '--import', 'tsx', '--import', COLLECT_ON_SIGNAL];
+    this.#process = spawn(process.execPath, [...flags, join(ROOT, 'src', 'main.ts')], {
+      cwd: ROOT,
+      env: { ...process.env, ...this.#environment },
+      stdio: ['ignore', log, log],
+    });
+    closeSync(log);
+  }
+
+  /** Resolves with the milliseconds that it took from now on; rejects with the end of its log if it fails. */
+  async ready(): Promise<number> {
+    const startedAt = systemClock.monotonic();
+    const elapsedMs = (): number => Math.round(systemClock.monotonic() - startedAt);
+    for (;;) {
+      const running = await readRunning(join(this.#folder, 'data'));
+      if (running !== undefined && running.pid === this.#process?.pid) return elapsedMs();
+      if (this.hasEnded) throw new Error(`the system ended while it started:\n${await this.log()}`);
+      if (elapsedMs() > START_TIMEOUT_MS) {
+        throw new Error(`the system is not ready after ${START_TIMEOUT_MS} ms:\n${await this.log()}`);
+      }
+      await sleep(systemClock, POLL_MS);
+    }
+  }
+
+  /** By itself, or because it was stopped. */
+  get hasEnded(): boolean {
+    const child = this.#process;
+    return child === undefined || child.exitCode !== null || child.signalCode !== null;
+  }
+
+  /** The end of what it logged. */
+  async log(): Promise<string> {
+    const log = await readFile(join(this.#folder, 'system.log'), 'utf8').catch(() => '');
+    return log.split('\n').slice(-20).join('\n').slice(-4_000);
+  }
+
+  /** SIGKILL to the process alone: its PostgreSQL lives on. Resolves once the process is gone. */
+  async kill(): Promise<void> {
+    this.#process?.kill('SIGKILL');
+    await this.#ended();
+  }
+
+  /** Ends whatever runs, and removes the folder. */
+  async remove(): Promise<void> {
+    this.#process?.kill('SIGTERM');
+    await Promise.race([this.#ended(), sleep(systemClock, STOP_TIMEOUT_MS)]);
+    await this.kill();
+    await stopOrphanedPostgres(join(this.#folder, 'data', STORE_FOLDERS.postgres));
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  async books(): Promise<Books> {
+    const books: Books = JSON.parse(await this.#ask('/_ledger'));
+    return books;
+  }
+
+  async query(sql: string, database: Database = 'clickhouse'): Promise<readonly Row[]> {
+    return parseRows(await this.#ask(`/sql?database=${database}`, sql));
+  }
+
+  /** After a garbage collection. */
+  async memory(): Promise<Memory> {
+    const pid = this.#process?.pid;
+    if (pid === undefined) throw new Error('the system does not run');
+    return readMemory(pid, join(this.#folder, 'memory.jsonl'));
+  }
+
+  async #ask(path: string, body?: string): Promise<string> {
+    const response = await fetch(`${this.#consoleUrl}${path}`, {
+      signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+      ...(body === undefined ? {} : { method: 'POST', body }),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${path} answered ${response.status}: ${text}`);
+    return text;
+  }
+
+  async #ended(): Promise<void> {
+    const child = this.#process;
+    if (child === undefined || this.hasEnded) return;
+    await new Promise((resolve) => child.once('exit', resolve));
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('no free port on 127.0.0.1');
+  return address.port;
+}
