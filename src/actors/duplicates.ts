@@ -23,14 +23,15 @@ export class Duplicates {
   isRepeat(event: PipelineEvent, offset: number, takenAtMs: number): boolean {
     const { uuid, name, distinctId, teamId } = event;
     const earlier = this.#seen.get(uuid);
-    if (earlier === undefined) {
+    if (earlier === undefined || takenAtMs - earlier.atMs > this.#windowMs) {
+      // Behind the others, so that the oldest is always the first to be forgotten.
+      this.#seen.delete(uuid);
       this.#seen.set(uuid, { name, distinctId, teamId, offset, atMs: takenAtMs });
       this.#forget(takenAtMs);
       return false;
     }
     return (
       earlier.offset < offset &&
-      takenAtMs - earlier.atMs <= this.#windowMs &&
       earlier.name === name &&
       earlier.distinctId === distinctId &&
       earlier.teamId === teamId

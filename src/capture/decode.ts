@@ -52,7 +52,8 @@ export async function decodeBody(
       bytes = inner;
     }
   }
-  if (bytes.length === 0) return new Refusal('empty_body', 'the body is empty: send events as JSON');
+  if (body.length === 0) return new Refusal('empty_body', 'the body is empty: send events as JSON');
+  if (bytes.length === 0) return new Refusal('malformed_body', 'the body holds no JSON: send events as JSON');
   if (bytes.length > limits.inflatedBytesMax) return inflatedTooLarge(limits);
   if (isUtf16(bytes)) return new Refusal('malformed_body', 'the body is UTF-16: send UTF-8');
   return parse(bytes, namedEncodings);
