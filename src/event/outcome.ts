@@ -9,6 +9,7 @@ export const DROP_REASONS = [
   'duplicate',
   'cookieless_not_supported',
   'client_ingestion_warning',
+  'invalid_event_when_process_person_profile_is_false',
   'transform',
 ] as const;
 export type DropReason = (typeof DROP_REASONS)[number];
@@ -60,6 +61,7 @@ export const WARNING_TYPES = [
   'client_ingestion_warning',
   'ignored_invalid_timestamp',
   'invalid_process_person_profile',
+  'invalid_event_when_process_person_profile_is_false',
   'message_size_too_large',
   'cookieless_not_supported',
 ] as const;

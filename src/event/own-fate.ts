@@ -7,6 +7,9 @@ export interface OwnFate {
   readonly warning: EventWarning;
 }
 
+/** Without a person profile there is nobody for them to be about. */
+const ABOUT_PERSONS: ReadonlySet<string> = new Set(['$identify', '$create_alias', '$merge_dangerously']);
+
 /** `undefined` for ordinary events. */
 export function ownFate(event: PipelineEvent): OwnFate | undefined {
   const { properties, uuid, distinctId } = event;
@@ -23,6 +26,10 @@ export function ownFate(event: PipelineEvent): OwnFate | undefined {
       reason: 'cookieless_not_supported',
       warning: { type: 'cookieless_not_supported', details: { eventUuid: uuid, event: event.name } },
     };
+  }
+  if (properties['$process_person_profile'] === false && ABOUT_PERSONS.has(event.name)) {
+    const type = 'invalid_event_when_process_person_profile_is_false';
+    return { reason: type, warning: { type, details: { eventUuid: uuid, event: event.name, distinctId } } };
   }
   return undefined;
 }

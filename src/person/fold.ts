@@ -3,6 +3,7 @@ import type { EventWarning, PipelineEvent } from '../event/event.ts';
 import type { PersonUuid } from '../event/ids.ts';
 import type { DeadLetterReason } from '../event/outcome.ts';
 import { eventRow, type PersonOnRow } from '../event/rows.ts';
+import { clientProperties } from './client-properties.ts';
 import { NO_PERSON_CREATED_AT_MS, type Person } from './person.ts';
 import { hasChanges, propertyChanges } from './properties.ts';
 import { wantsProfile } from './stages/profile.ts';
@@ -61,7 +62,7 @@ export function foldEvents(
       foldable.event,
       JSON.stringify(work.properties),
       work.elementsChain,
-      personOnRow(work, person, text),
+      personOnRow(work, foldable.repeat ? person : (work.shown ?? person), text),
     );
     outcomes.push({ kind: 'row', row, warnings: foldable.repeat ? [] : work.warnings });
   }
@@ -125,5 +126,6 @@ function personText(): (person: Person) => string {
  * remembered: even one that changes nothing now must not be folded again later.
  */
 export function dependsOnPerson({ event, project, repeat }: Foldable): boolean {
-  return !repeat && wantsProfile(event, project) && hasChanges(propertyChanges(event.properties));
+  if (repeat || !wantsProfile(event, project)) return false;
+  return hasChanges(propertyChanges(event.properties)) || clientProperties(event.properties) !== undefined;
 }

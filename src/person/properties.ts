@@ -21,21 +21,27 @@ export function hasChanges({ set, setOnce, unset }: PropertyChanges): boolean {
   return unset.length > 0 || !isEmpty(set) || !isEmpty(setOnce);
 }
 
+/** New values by key; `undefined`: the key goes. */
+export type Changes = ReadonlyMap<string, Json | undefined>;
+
 /**
- * The properties after the event; the same object if nothing changed. `$set` writes, `$set_once` writes where there
- * is nothing or null, `$unset` then removes what the person had before.
+ * What the event changes. `$set` writes, `$set_once` writes where there is nothing or null, `$unset` then removes what
+ * the person had before.
  */
-export function applyChanges(current: JsonObject, { set, setOnce, unset }: PropertyChanges): JsonObject {
+export function changesOf(current: JsonObject, { set, setOnce, unset }: PropertyChanges): Changes {
   const changed = new Map<string, Json | undefined>();
   for (const key of Object.keys(setOnce)) {
     if ((ownValue(current, key) ?? null) === null) note(changed, current, key, setOnce[key]);
   }
   for (const key of Object.keys(set)) note(changed, current, key, set[key]);
   for (const key of unset) if (Object.hasOwn(current, key)) changed.set(key, undefined);
-  if (changed.size === 0) return current;
+  return changed;
+}
 
-  const entries = Object.entries(current).filter(([key]) => !changed.has(key));
-  for (const [key, value] of changed) if (value !== undefined) entries.push([key, value]);
+/** The properties after the changes. */
+export function applyChanges(current: JsonObject, changes: Changes): JsonObject {
+  const entries = Object.entries(current).filter(([key]) => !changes.has(key));
+  for (const [key, value] of changes) if (value !== undefined) entries.push([key, value]);
   return Object.fromEntries(entries);
 }
 

@@ -2,6 +2,7 @@
  * The stages that an event passes at its person, in order: this list is the table of contents. A stage is pure: it
  * takes the work as the stage before left it and gives the work as it leaves it.
  */
+import { clientStage } from './stages/client.ts';
 import { elementsStage } from './stages/elements.ts';
 import { ipStage } from './stages/ip.ts';
 import { personStage } from './stages/person.ts';
@@ -11,6 +12,8 @@ import type { Stage } from './work.ts';
 export const STAGES: readonly Stage[] = [
   // Does this event want a person profile?
   profileStage,
+  // Browser, system, page and campaign become person properties.
+  clientStage,
   // Makes the person where there is none, and folds `$set`, `$set_once` and `$unset` into it.
   personStage,
   // The client's address, unless the project does not want it.

@@ -15,6 +15,8 @@ export interface Work {
   readonly personUuid: PersonUuid;
   /** The person so far; `undefined` while there is no profile. */
   readonly person: Person | undefined;
+  /** The person as this event's row shows it, where that is more than what is kept. */
+  readonly shown?: Person;
   readonly mode: PersonMode;
   readonly warnings: readonly EventWarning[];
 }

@@ -91,6 +91,7 @@ t.test('every record ends in one fate with a reason', async (t) => {
     { event: 'a', distinctId: 'x', token: 'phc_nobody' },
     { event: 'a', distinctId: '$posthog_cookieless', properties: { $cookieless_mode: true } },
     { event: '$$client_ingestion_warning', distinctId: 'x' },
+    { event: '$identify', distinctId: 'x', properties: { $process_person_profile: false } },
   ]);
   await harness.log.append([
     {
@@ -101,10 +102,16 @@ t.test('every record ends in one fate with a reason', async (t) => {
       timestamp: Date.now(),
     },
   ]);
-  t.match(await harness.settled(6), {
-    acknowledged: 6,
+  t.match(await harness.settled(7), {
+    acknowledged: 7,
     rows: 1,
-    dropped: { unknown_token: 1, duplicate: 1, cookieless_not_supported: 1, client_ingestion_warning: 1 },
+    dropped: {
+      unknown_token: 1,
+      duplicate: 1,
+      cookieless_not_supported: 1,
+      client_ingestion_warning: 1,
+      invalid_event_when_process_person_profile_is_false: 1,
+    },
     dead_lettered: { malformed_record: 1 },
     imbalance: 0,
   });
@@ -114,6 +121,7 @@ t.test('every record ends in one fate with a reason', async (t) => {
   t.same(warnings.map(({ type }) => type).toSorted(), [
     'client_ingestion_warning',
     'cookieless_not_supported',
+    'invalid_event_when_process_person_profile_is_false',
   ]);
   await worker.close();
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { applyChanges, propertyChanges, sameJson } from '../../src/person/properties.ts';
+import { applyChanges, changesOf, propertyChanges, sameJson } from '../../src/person/properties.ts';
 
 const key = fc.constantFrom('a', 'b', 'c', '__proto__', 'constructor');
 const value = fc.oneof(fc.constantFrom(null, 0, 1, 'x'), fc.constant({ deep: [1] }));
@@ -9,7 +9,7 @@ const properties = fc.dictionary(key, value, { maxKeys: 4, noNullPrototype: true
 t.test('$set writes, $set_once writes where nothing is, $unset takes what was there before', async () => {
   fc.assert(
     fc.property(properties, properties, properties, fc.array<string>(key), (current, set, setOnce, unset) => {
-      const after = applyChanges(current, { set, setOnce, unset });
+      const after = applyChanges(current, changesOf(current, { set, setOnce, unset }));
       const keys = new Set([current, set, setOnce].flatMap((object) => Object.keys(object)));
       for (const name of keys) {
         const before = Object.hasOwn(current, name) ? (current[name] ?? null) : null;
@@ -28,12 +28,12 @@ t.test('$set writes, $set_once writes where nothing is, $unset takes what was th
   );
 });
 
-t.test('what changes nothing gives the same object back', async () => {
+t.test('what the person has already is no change, in whatever order its members stand', async () => {
   fc.assert(
-    fc.property(
-      properties,
-      (current) => applyChanges(current, { set: current, setOnce: current, unset: [] }) === current,
-    ),
+    fc.property(properties, (current) => {
+      const turned = Object.fromEntries(Object.entries(structuredClone(current)).reverse());
+      return changesOf(current, { set: turned, setOnce: turned, unset: [] }).size === 0;
+    }),
   );
 });
 

@@ -35,6 +35,15 @@ const work = (properties: JsonObject, changes: Partial<Work> = {}): Work => ({
   ...changes,
 });
 
+const person = (properties: JsonObject, createdAtMs = 0): Person => ({
+  uuid: UUID,
+  teamId: asTeamId(1),
+  createdAtMs,
+  properties,
+  isIdentified: false,
+  version: 4,
+});
+
 const cases: Readonly<Record<string, (t: Test, run: (work: Work) => Work) => void>> = {
   profile(t, run) {
     t.match(run(work({ $process_person_profile: true, a: 1 })), { mode: 'full', properties: { a: 1 } });
@@ -47,8 +56,53 @@ const cases: Readonly<Record<string, (t: Test, run: (work: Work) => Work) => voi
     });
     const optOut = { project: { ...PROJECT, personProcessingOptOut: true } };
     t.equal(run(work({}, optOut)).mode, 'propertyless', 'a project can opt out for everybody');
+
+    const flag = { $process_person_profile: false };
+    const old = { person: person({}, 1_700_000_000_000 - 60_001) };
+    t.equal(run(work(flag, old)).mode, 'force_upgrade', 'there is a profile by now');
+    t.equal(run(work(flag, { person: person({}, 1_700_000_000_000) })).mode, 'propertyless');
+    t.equal(run(work(flag, { ...old, ...optOut })).mode, 'propertyless');
+  },
+  client(t, run) {
+    const seen = run(work({ $browser: 'Firefox', utm_source: 'ad', other: 1, $set: { $browser: 'mine' } }));
+    t.same(seen.properties, {
+      $browser: 'Firefox',
+      utm_source: 'ad',
+      other: 1,
+      $set: { $browser: 'mine', utm_source: 'ad' },
+      $set_once: { $initial_browser: 'Firefox', $initial_utm_source: 'ad' },
+    });
+    t.same(run(work({ $os_name: 'iOS' })).properties['$set'], { $os: 'iOS' }, '$os by another name');
+    t.same(run(work({ $os_name: 'iOS', $os: 'iPadOS' })).properties['$set'], { $os: 'iPadOS' });
+    const server = work({ $os: 'Linux', $is_server: true });
+    t.equal(run(server), server, "a server's system is not the person's");
+    const plain = work({ other: 1 });
+    t.equal(run(plain), plain);
+    const propertyless = work({ $browser: 'Firefox' }, { mode: 'propertyless' });
+    t.equal(run(propertyless), propertyless);
   },
   person(t, run) {
+    const known = person({ $browser: 'Firefox', a: 1 });
+    const volatile = run(work({ $set: { $browser: 'Safari' } }, { person: known }));
+    t.equal(volatile.person, known, 'a new browser alone is not worth a write');
+    t.match(volatile.shown, { properties: { $browser: 'Safari', a: 1 } }, 'but the row shows it');
+    t.match(run(work({ $set: { $browser: 'Safari', a: 2 } }, { person: known })).person, {
+      properties: { $browser: 'Safari', a: 2 },
+    });
+    t.match(run(work({ $set: { $os: 'Linux' } }, { person: known })).person, {
+      properties: { $os: 'Linux' },
+    });
+    const about = { ...work({ $set: { $browser: 'Safari' } }, { person: known }) };
+    t.match(run({ ...about, event: { ...about.event, name: '$set' } }).person, {
+      properties: { $browser: 'Safari' },
+    });
+    const exception = {
+      ...about,
+      event: { ...about.event, name: '$exception' },
+      properties: { $set: { a: 9 } },
+    };
+    t.equal(run(exception).person, known, 'an exception changes nobody');
+
     const created = run(work({ $set: { a: 1 }, $set_once: { a: 2, b: 3 } })).person;
     t.match(created, {
       uuid: UUID,
