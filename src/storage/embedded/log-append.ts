@@ -1,10 +1,9 @@
 /** Group commit: what comes while one transaction is written shares the next one, and its fsync. */
 import type { Clock } from '../../clock.ts';
 import { type AppendRecord, LogFullError, LogUnavailableError, type Position } from '../event-log.ts';
-import type { LogLimits } from './log.ts';
 import { encodeChunk, encodedBytesMax, footprint, recordBytes } from './log-codec.ts';
 import type { Partition } from './log-partition.ts';
-import type { ChunkKey, LogStore } from './log-store.ts';
+import type { ChunkKey, LogLimits, LogStore } from './log-store.ts';
 
 export interface PlacedRecord {
   readonly record: AppendRecord;

@@ -6,12 +6,11 @@
 import type { Cancel, Clock } from '../../clock.ts';
 import type { Logger } from '../../logger.ts';
 import type { Topic } from '../topics.ts';
-import type { LogLimits } from './log.ts';
 import type { GroupCommit } from './log-append.ts';
 import type { Commits } from './log-commits.ts';
 import type { Cursor } from './log-delivery.ts';
 import type { Partition, StoredChunk } from './log-partition.ts';
-import type { LogStore } from './log-store.ts';
+import type { LogLimits, LogStore } from './log-store.ts';
 
 interface Surroundings {
   readonly store: LogStore;

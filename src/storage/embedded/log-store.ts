@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { open as openFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Database } from 'lmdb';
+import type { LIMITS } from '../../limits.ts';
 import { LogFullError, LogUnavailableError } from '../event-log.ts';
 import type { Topic } from '../topics.ts';
 
@@ -29,6 +30,8 @@ export interface LogStore {
   transaction(put: () => void): Promise<void>;
   close(): Promise<void>;
 }
+
+export type LogLimits = Readonly<Record<keyof typeof LIMITS.log, number>>;
 
 const FORMAT = 1;
 

@@ -12,9 +12,7 @@ import { Delivery } from './log-delivery.ts';
 import { Groups } from './log-groups.ts';
 import { Partition } from './log-partition.ts';
 import { Retention } from './log-retention.ts';
-import { openStore } from './log-store.ts';
-
-export type LogLimits = Readonly<Record<keyof typeof LIMITS.log, number>>;
+import { type LogLimits, openStore } from './log-store.ts';
 
 export interface EmbeddedLogOptions {
   /** Made when it is not there. One process at a time may have it open: the caller's duty. */
