@@ -32,6 +32,8 @@ export const LIMITS = {
   log: {
     /** Bytes of events waiting in the embedded log before the door answers 503. */
     bytesMax: 8 * 1024 * MIB,
+    /** Bytes of the newest records that are read from memory. */
+    recentBytesMax: 8 * MIB,
     /** Bytes that are kept although everybody has committed past them. */
     retainedBytesMax: 256 * MIB,
     /** Time for which records are kept although everybody has committed past them. */
@@ -59,7 +61,7 @@ export const LIMITS = {
     /** Records of one poll. */
     pollRecordsMax: 500,
     /** Records of a partition that were read and have no fate yet; past it the partition is paused. */
-    inFlightPerPartitionMax: 2_000,
+    inFlightPerPartitionMax: 1_000,
     /** Bytes of them, over all partitions; past it every partition is paused. */
     inFlightBytesMax: 128 * MIB,
     /** Events waiting for one person; past it the partition is paused. */
@@ -70,7 +72,7 @@ export const LIMITS = {
     flushBytesMax: 8 * MIB,
     flushLingerMs: 20,
     /** Batches of rows that are saved and not yet on the output topics. */
-    outboxBatchesMax: 4,
+    outboxBatchesMax: 2,
     /** Messages of one append to the output topics. */
     appendRecordsMax: 2_000,
     progressEveryMs: 1_000,

@@ -126,8 +126,8 @@ export class Messages {
       return;
     }
     this.warnings(entry.event, outcome.warnings);
-    const value = Buffer.from(outcome.row);
-    if (value.length > this.#options.bytesMax) {
+    if (isLonger(outcome.row, this.#options.bytesMax)) {
+      const value = Buffer.from(outcome.row);
       const detail = `${value.length} bytes, sha256 ${this.#options.digest(value)}`;
       const details = { eventUuid: entry.event.uuid, distinctId: entry.event.distinctId, size: value.length };
       this.warnings(entry.event, [{ type: 'message_size_too_large', details }]);
@@ -141,7 +141,7 @@ export class Messages {
     this.#records.push({
       topic: 'clickhouse_events_json',
       key: entry.event.uuid,
-      value,
+      value: outcome.row,
       headers: { source: `${entry.partition}:${entry.offset}` },
       timestamp: entry.rowTimestampMs,
     });
@@ -155,9 +155,15 @@ export class Messages {
     timestamp: number,
     headers: Readonly<Record<string, string>>,
   ): void {
-    this.#records.push({ topic, key, value: Buffer.from(row), headers, timestamp });
+    this.#records.push({ topic, key, value: row, headers, timestamp });
   }
 }
+
+const UTF8_BYTES_PER_CHAR_MAX = 3;
+
+/** Whether the text takes more bytes; most are short enough that nobody has to count. */
+const isLonger = (text: string, bytesMax: number): boolean =>
+  text.length * UTF8_BYTES_PER_CHAR_MAX > bytesMax && Buffer.byteLength(text) > bytesMax;
 
 export interface RecordAt {
   readonly partition: number;

@@ -69,7 +69,7 @@ export function toRecord(
   return {
     topic: INGESTION_TOPIC,
     key: captureKey(token, distinctId),
-    value: Buffer.from(JSON.stringify(captured)),
+    value: JSON.stringify(captured),
     headers,
     timestamp: now,
   };

@@ -136,7 +136,7 @@ export class EventsRoute {
     const context = { token, ip: head.ip, now, sentAtQuery, isEngage: head.isEngage };
     const taken = takeEvents(batch, decoded.text, context, newUuid, limits);
     if (taken instanceof Refusal || taken.records.length === 0) return taken;
-    share.set(taken.records.reduce((bytes, { value }) => bytes + value.byteLength, 0));
+    share.set(taken.bytes);
     return (await append(log, taken.records, logger)) ?? taken;
   }
 }

@@ -29,6 +29,8 @@ export interface RequestContext {
 
 export interface Taken {
   readonly records: readonly AppendRecord[];
+  /** Of the records' values. */
+  readonly bytes: number;
   readonly discarded: ReadonlyMap<DiscardReason, number>;
 }
 
@@ -45,6 +47,7 @@ export function takeEvents(
   const facts = factsOf(batch, context);
   const records: AppendRecord[] = [];
   const discarded = new Map<DiscardReason, number>();
+  let bytes = 0;
   for (const [index, original] of batch.events.entries()) {
     const bounded = checkBounds(original, index, limits);
     if (bounded instanceof Refusal) return bounded;
@@ -59,13 +62,15 @@ export function takeEvents(
     // The client's own text, where it is the event's: nothing is faster than not making it again.
     const data = batch.isSingle && event === original ? text : JSON.stringify(event);
     const record = toRecord(valid, valid.uuid ?? newUuid(), event, data, facts);
-    if (record.value.byteLength + RECORD_OVERHEAD_BYTES > limits.eventBytesMax) {
-      const fault = `it takes ${record.value.byteLength} bytes on the log, more than ${limits.eventBytesMax}`;
+    const valueBytes = Buffer.byteLength(record.value);
+    if (valueBytes + RECORD_OVERHEAD_BYTES > limits.eventBytesMax) {
+      const fault = `it takes ${valueBytes} bytes on the log, more than ${limits.eventBytesMax}`;
       return refuse('event_too_large', event, index, fault);
     }
     records.push(record);
+    bytes += valueBytes;
   }
-  return { records, discarded };
+  return { records, bytes, discarded };
 }
 
 function factsOf(batch: Batch, { token, ip, now, sentAtQuery }: RequestContext): RequestFacts {

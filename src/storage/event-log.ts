@@ -8,13 +8,15 @@ export interface AppendRecord {
   readonly topic: Topic;
   /** Chooses the partition as Kafka's default partitioner does (murmur2). `null`: any partition. */
   readonly key: string | null;
-  readonly value: Uint8Array;
+  /** A string is written as UTF-8. */
+  readonly value: Uint8Array | string;
   readonly headers: Readonly<Record<string, string>>;
   /** Milliseconds since the epoch; kept as given. */
   readonly timestamp: number;
 }
 
 export interface LogRecord extends AppendRecord {
+  readonly value: Uint8Array;
   readonly partition: number;
   readonly offset: number;
 }

@@ -47,7 +47,7 @@ export class RecordingLog {
   }
 }
 
-const text = (bytes: Uint8Array) => Buffer.from(bytes).toString();
+const text = (value: Uint8Array | string) => Buffer.from(value).toString();
 
 interface Ends {
   teardown(run: () => Promise<void>): void;

@@ -3,6 +3,7 @@ import type { Clock } from '../../clock.ts';
 import { type AppendRecord, LogFullError, LogUnavailableError, type Position } from '../event-log.ts';
 import { encodeChunk, encodedBytesMax, footprint, recordBytes } from './log-codec.ts';
 import type { Partition } from './log-partition.ts';
+import type { RecentChunks } from './log-recent.ts';
 import type { ChunkKey, LogLimits, LogStore } from './log-store.ts';
 
 export interface PlacedRecord {
@@ -32,10 +33,17 @@ interface Chunk {
   bytes: number;
 }
 
+interface Put {
+  readonly partition: Partition;
+  readonly firstOffset: number;
+  readonly key: ChunkKey;
+  readonly value: Buffer;
+}
+
 /** What one transaction puts, and what is true once it is durable. */
 interface Transaction {
   readonly positions: readonly (readonly Position[])[];
-  readonly puts: readonly { readonly key: ChunkKey; readonly value: Buffer }[];
+  readonly puts: readonly Put[];
   readonly bounds: ReadonlyMap<Partition, { readonly end: number; readonly bytesAfter: number }>;
 }
 
@@ -48,6 +56,7 @@ interface Transaction {
  */
 export class GroupCommit {
   readonly #store: LogStore;
+  readonly #recent: RecentChunks;
   readonly #clock: Clock;
   readonly #limits: LogLimits;
   readonly #onDurable: () => void;
@@ -58,8 +67,9 @@ export class GroupCommit {
   /** Chunks are encoded into it; reused, as there is one transaction at a time. */
   #space = Buffer.alloc(0);
 
-  constructor(store: LogStore, clock: Clock, limits: LogLimits, onDurable: () => void) {
+  constructor(store: LogStore, recent: RecentChunks, clock: Clock, limits: LogLimits, onDurable: () => void) {
     this.#store = store;
+    this.#recent = recent;
     this.#clock = clock;
     this.#limits = limits;
     this.#onDurable = onDurable;
@@ -122,6 +132,7 @@ export class GroupCommit {
         for (const { key, value } of puts) void this.#store.chunks.put(key, value);
         for (const write of writes) write.put?.();
       });
+      for (const { partition, firstOffset, value } of puts) this.#recent.add(partition, firstOffset, value);
       for (const [partition, { end, bytesAfter }] of bounds) partition.grew(end, bytesAfter);
       for (const write of writes) write.onDurable?.();
       for (const [index, write] of writes.entries()) write.resolve(positions[index] ?? []);
@@ -163,7 +174,7 @@ export class GroupCommit {
     );
     const chunks = [...byPartition].flatMap(([partition, records]) => this.#split(partition, records));
     let space = this.#reserve(chunks.reduce((bytes, chunk) => bytes + encodedBytesMax(chunk.records), 0));
-    const puts: { key: ChunkKey; value: Buffer }[] = [];
+    const puts: Put[] = [];
     const bounds = new Map<Partition, { end: number; bytesAfter: number }>();
     const appendedAt = this.#clock.now();
     for (const { partition, records } of chunks) {
@@ -172,7 +183,7 @@ export class GroupCommit {
       space = space.subarray(value.length);
       const end = firstOffset + records.length;
       bounds.set(partition, { end, bytesAfter: bytesBefore + footprint(value.length) });
-      puts.push({ key: [partition.topic, partition.partition, end - 1], value });
+      puts.push({ partition, firstOffset, key: [partition.topic, partition.partition, end - 1], value });
     }
     return { positions, puts, bounds };
   }

@@ -36,7 +36,9 @@ export function recordBytes(record: AppendRecord): number {
 export function encodedBytesMax(records: readonly AppendRecord[]): number {
   let bytes = CHUNK_HEADER_BYTES;
   for (const record of records) {
-    bytes += (recordBytes(record) - record.value.length) * UTF8_BYTES_PER_CHAR_MAX + record.value.length;
+    const { value } = record;
+    bytes += (recordBytes(record) - value.length) * UTF8_BYTES_PER_CHAR_MAX;
+    bytes += typeof value === 'string' ? Buffer.byteLength(value) : value.length;
   }
   return bytes;
 }
@@ -70,8 +72,11 @@ function encodeRecord(space: Buffer, start: number, record: AppendRecord): numbe
     headerCount++;
   }
   space.writeUInt32LE(headerCount, headerCountAt);
-  space.set(record.value, at);
-  at += record.value.length;
+  if (typeof record.value === 'string') at += space.write(record.value, at, 'utf8');
+  else {
+    space.set(record.value, at);
+    at += record.value.length;
+  }
   space.writeUInt32LE(at - start - 4, start);
   return at;
 }

@@ -2,6 +2,7 @@
 import type { LogRecord } from '../event-log.ts';
 import type { Topic } from '../topics.ts';
 import { decodeHeader, decodeRecords, footprint } from './log-codec.ts';
+import type { RecentChunks } from './log-recent.ts';
 import type { ChunkKey, LogStore } from './log-store.ts';
 
 const OFFSET_MAX = Number.MAX_SAFE_INTEGER;
@@ -19,14 +20,16 @@ export class Partition {
   readonly topic: Topic;
   readonly partition: number;
   readonly #store: LogStore;
+  readonly #recent: RecentChunks;
   #first = 0;
   #end = 0;
   /** Running totals of `footprint`, before the first and after the last chunk. */
   #bytesBefore = 0;
   #bytesAfter = 0;
 
-  constructor(store: LogStore, topic: Topic, partition: number) {
+  constructor(store: LogStore, recent: RecentChunks, topic: Topic, partition: number) {
     this.#store = store;
+    this.#recent = recent;
     this.topic = topic;
     this.partition = partition;
     this.reload();
@@ -83,11 +86,13 @@ export class Partition {
     this.#bytesBefore = last.bytesAfter;
   }
 
-  /** Records from `offset` on, or from the first one after it: at most `recordsMax`, and about `bytesMax`. */
-  read(offset: number, recordsMax: number, bytesMax: number): LogRecord[] {
+  /** Records from `from` on, or from the first one after it: at most `recordsMax`, and about `bytesMax`. */
+  read(from: number, recordsMax: number, bytesMax: number): LogRecord[] {
+    // What was deleted may still be in memory.
+    const offset = Math.max(from, this.#first);
     const records: LogRecord[] = [];
     let bytes = 0;
-    for (const { value } of this.#entries(offset, this.#end, recordsMax)) {
+    for (const value of this.#recent.from(this, offset) ?? this.#values(offset, recordsMax)) {
       decodeRecords(value, this, offset, recordsMax, records);
       bytes += value.length;
       if (records.length >= recordsMax || bytes >= bytesMax) break;
@@ -102,6 +107,10 @@ export class Partition {
       const bytesAfter = bytesBefore + footprint(value.length);
       yield { key, lastOffset: key[2], appendedAt, bytesBefore, bytesAfter };
     }
+  }
+
+  *#values(offset: number, chunksMax: number): Generator<Buffer> {
+    for (const { value } of this.#entries(offset, this.#end, chunksMax)) yield value;
   }
 
   #entries(offset: number, end: number, limit: number): Iterable<{ key: ChunkKey; value: Buffer }> {

@@ -11,6 +11,7 @@ import { Commits } from './log-commits.ts';
 import { Delivery } from './log-delivery.ts';
 import { Groups } from './log-groups.ts';
 import { Partition } from './log-partition.ts';
+import { RecentChunks } from './log-recent.ts';
 import { Retention } from './log-retention.ts';
 import { type LogLimits, openStore } from './log-store.ts';
 
@@ -42,17 +43,18 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Embe
   const limits: LogLimits = { ...LIMITS.log, ...options.limits };
   const store = await openStore(options.dir, options.partitions);
 
+  const recent = new RecentChunks(limits.recentBytesMax);
   const partitions = new Map<Topic, readonly Partition[]>();
   for (const topic of TOPICS) {
     const indexes = Array.from({ length: options.partitions }, (_, index) => index);
     partitions.set(
       topic,
-      indexes.map((index) => new Partition(store, topic, index)),
+      indexes.map((index) => new Partition(store, recent, topic, index)),
     );
   }
   const allPartitions = [...partitions.values()].flat();
 
-  const groupCommit = new GroupCommit(store, clock, limits, () => {
+  const groupCommit = new GroupCommit(store, recent, clock, limits, () => {
     for (const delivery of deliveries()) delivery.wake();
   });
   const commits = new Commits(store, groupCommit);
