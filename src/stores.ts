@@ -1,6 +1,7 @@
 /** Opens the stores that the settings name: embedded ones in the data folder, or servers. */
 import { join } from 'node:path';
 import type { Config } from './config.ts';
+import type { Health } from './console/checks.ts';
 import type { Environment } from './environment.ts';
 import type { Logger } from './logger.ts';
 import type { Parts } from './parts.ts';
@@ -13,28 +14,36 @@ import { openPostgres, type Postgres } from './storage/postgres/pool.ts';
 /** The folders of the data folder, one for each embedded store. */
 export const STORE_FOLDERS = { postgres: 'postgres', clickHouse: 'clickhouse', log: 'log' } as const;
 
-export function startPostgres(config: Config, parts: Parts, logger: Logger): Promise<Postgres> {
+export interface StartedPostgres {
+  readonly postgres: Postgres;
+  /** Not ok when only a restart brings it back. */
+  readonly health: () => Health;
+}
+
+export async function startPostgres(config: Config, parts: Parts, logger: Logger): Promise<StartedPostgres> {
   if (config.databaseUrl !== undefined) {
     const url = config.databaseUrl;
-    return parts.start(
+    const postgres = await parts.start(
       'Postgres',
       async () => openPostgres({ url, logger }),
-      (postgres) => postgres.close(),
+      (started) => started.close(),
     );
+    return { postgres, health: () => ({ ok: true }) };
   }
   const dir = join(config.dataDir, STORE_FOLDERS.postgres);
-  const started = parts.start(
+  const { server, postgres } = await parts.start(
     'embedded PostgreSQL',
     async () => {
-      const server = await startEmbeddedPostgres({ dir, logger });
-      return { server, postgres: openPostgres({ url: server.url, logger }) };
+      const embedded = await startEmbeddedPostgres({ dir, logger });
+      return { server: embedded, postgres: openPostgres({ url: embedded.url, logger }) };
     },
-    async ({ server, postgres }) => {
-      await postgres.close();
-      await server.stop();
+    async (started) => {
+      await started.postgres.close();
+      await started.server.stop();
     },
   );
-  return started.then(({ postgres }) => postgres);
+  const ended = `the embedded PostgreSQL has ended (see ${join(dir, 'server.log')}): start Tributary again`;
+  return { postgres, health: () => (server.isRunning() ? { ok: true } : { ok: false, detail: ended }) };
 }
 
 export function startClickHouse(config: Config, parts: Parts): Promise<ClickHouse> {

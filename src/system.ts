@@ -24,7 +24,7 @@ import type { Postgres } from './storage/postgres/pool.ts';
 import { DEV_PROJECT, ensureDevProject } from './storage/postgres/projects.ts';
 import { readOnlyQuery } from './storage/postgres/query.ts';
 import { createTeamStore } from './storage/postgres/teams.ts';
-import { startClickHouse, startLog, startPostgres } from './stores.ts';
+import { type StartedPostgres, startClickHouse, startLog, startPostgres } from './stores.ts';
 
 export interface System {
   readonly captureUrl: string;
@@ -50,7 +50,7 @@ export async function startSystem(config: Config, parts: Parts, environment: Env
     () => lockDataDir(config.dataDir),
     (lock) => lock.release(),
   );
-  const [postgres, clickhouse, log] = await Promise.all([
+  const [{ postgres, health: postgresHealth }, clickhouse, log] = await Promise.all([
     preparePostgres(config, parts, environment),
     prepareClickHouse(config, parts, environment),
     startLog(config, parts, environment),
@@ -97,7 +97,7 @@ export async function startSystem(config: Config, parts: Parts, environment: Env
   );
   const capture = await startCapturePart(config, parts, environment, { log, teams, postgres });
   const captureUrl = urlOf(config.captureHost, capture.port);
-  const sources = consoleSources(environment, { postgres, clickhouse, log, loader, worker });
+  const sources = consoleSources(environment, { postgres, postgresHealth, clickhouse, log, loader, worker });
   const console = await parts.start(
     'console',
     () =>
@@ -126,17 +126,34 @@ export async function startSystem(config: Config, parts: Parts, environment: Env
   };
 }
 
-async function preparePostgres(config: Config, parts: Parts, { logger }: Environment): Promise<Postgres> {
-  const postgres = await startPostgres(config, parts, logger);
-  await migratePostgres(postgres, logger);
-  if (config.devProject) await ensureDevProject(postgres);
-  return postgres;
+async function preparePostgres(
+  config: Config,
+  parts: Parts,
+  { logger }: Environment,
+): Promise<StartedPostgres> {
+  const started = await startPostgres(config, parts, logger);
+  await answering('PostgreSQL', 'DATABASE_URL', async () => {
+    await migratePostgres(started.postgres, logger);
+    if (config.devProject) await ensureDevProject(started.postgres);
+  });
+  return started;
 }
 
 async function prepareClickHouse(config: Config, parts: Parts, { logger }: Environment): Promise<ClickHouse> {
   const clickhouse = await startClickHouse(config, parts);
-  await migrateClickHouse(clickhouse, logger);
+  await answering('ClickHouse', 'CLICKHOUSE_URL', () => migrateClickHouse(clickhouse, logger));
   return clickhouse;
+}
+
+/** Says whom a refused connection was meant for, and which setting names it. */
+async function answering(name: string, setting: string, run: () => Promise<void>): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    if (!/ECONNREFUSED|ENOTFOUND|ETIMEDOUT|EAI_AGAIN|timeout/i.test(message)) throw error;
+    throw new Error(`${name} does not answer: check ${setting} (${message})`, { cause: error });
+  }
 }
 
 /** Capture, and the notes of what it turned away, which end after it. */
@@ -182,6 +199,7 @@ async function startCapturePart(
 
 interface Shown {
   readonly postgres: Postgres;
+  readonly postgresHealth: StartedPostgres['health'];
   readonly clickhouse: ClickHouse;
   readonly log: EmbeddedLog;
   readonly loader: Loader;
@@ -189,11 +207,15 @@ interface Shown {
 }
 
 function consoleSources({ clock, metrics, logger }: Environment, shown: Shown): ConsoleSources {
-  const { postgres, clickhouse, log, loader, worker } = shown;
+  const { postgres, postgresHealth, clickhouse, log, loader, worker } = shown;
   const publish = booksMetrics(metrics);
   const { bytesMax } = LIMITS.log;
   return {
-    health: () => [named('worker', worker.health()), named('loader', loader.health())],
+    health: () => [
+      named('worker', worker.health()),
+      named('loader', loader.health()),
+      named('PostgreSQL', postgresHealth()),
+    ],
     ready: async () => [
       named('worker', worker.ready()),
       named('loader', loader.ready()),
@@ -213,8 +235,8 @@ function consoleSources({ clock, metrics, logger }: Environment, shown: Shown): 
       return metrics.text();
     },
     books: () => readBooks(postgres, log),
-    async query(database, sql) {
-      if (database === 'clickhouse') return clickhouse.query(sql);
+    async query(database, sql, signal) {
+      if (database === 'clickhouse') return clickhouse.query(sql, signal);
       const rows = await readOnlyQuery(postgres, sql);
       return rows.map((row) => `${JSON.stringify(row)}\n`).join('');
     },

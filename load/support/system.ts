@@ -1,6 +1,6 @@
 /** The whole system in a process of its own, as `npm start` runs it, on a data folder of its own. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -23,6 +23,13 @@ const STOP_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 60_000;
 const POLL_MS = 20;
 
+/** What `npm start` sets for the process: glibc then gives freed memory back instead of keeping it for itself. */
+function startEnvironment(): Record<string, string> {
+  const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  const found = [...String(scripts.start).matchAll(/(\w+)=(\S+)/g)];
+  return Object.fromEntries(found.map(([, name, value]) => [name, value]));
+}
+
 export class System {
   readonly captureUrl: string;
   readonly #consoleUrl: string;
@@ -37,6 +44,7 @@ export class System {
     // Empty counts as unset: settings of this shell, or of `.env`, must not reach the system.
     const unset = [...Object.values(SETTINGS), ...UNSUPPORTED].map(({ name }) => [name, '']);
     this.#environment = {
+      ...startEnvironment(),
       ...Object.fromEntries(unset),
       TRIBUTARY_DATA_DIR: join(folder, 'data'),
       CAPTURE_HOST: '127.0.0.1',

@@ -45,7 +45,7 @@ async function onServers(config: Config, dryRun: boolean): Promise<readonly Row[
 }
 
 async function migrate(config: Config, parts: Parts, dryRun: boolean): Promise<readonly Row[]> {
-  const postgres = await startPostgres(config, parts, silentLogger);
+  const { postgres } = await startPostgres(config, parts, silentLogger);
   const clickhouse = await startClickHouse(config, parts);
   const status = dryRun ? 'pending' : 'done';
   const rows = [

@@ -64,7 +64,7 @@ function withPostgres(config: Config, action: Action): Promise<readonly Project[
       );
     },
     needs: 'postgres',
-    alone: async (parts) => action(await startPostgres(config, parts, silentLogger)),
+    alone: async (parts) => action((await startPostgres(config, parts, silentLogger)).postgres),
   });
 }
 

@@ -18,7 +18,7 @@ const HELP = `Usage: npm run send -- EVENT [options]
 Sends one event as an SDK would, and waits until it can show its row, or why there is none.
 
   --distinct-id X        whom it is about (default: ${DISTINCT_ID})
-  --anon-distinct-id Y   the anonymous id that becomes X, for $identify
+  --anon-distinct-id Y   the anonymous id of an $identify (this version merges nobody yet)
   --set key=value        a property of the person ($set); may be repeated
   --property key=value   a property of the event; may be repeated
   --token T              the project's token (default: ${DEV_PROJECT.token})

@@ -59,7 +59,8 @@ function ask(config: Config, database: Database, sql: string): Promise<string> {
     async alone(parts) {
       if (isRemote) throw notHere(database === 'postgres' ? 'DATABASE_URL' : 'CLICKHOUSE_URL');
       if (database === 'clickhouse') return (await startClickHouse(config, parts)).query(sql);
-      return jsonLines(await readOnlyQuery(await startPostgres(config, parts, silentLogger), sql));
+      const { postgres } = await startPostgres(config, parts, silentLogger);
+      return jsonLines(await readOnlyQuery(postgres, sql));
     },
   });
 }

@@ -20,8 +20,11 @@ export interface ConsoleSources {
   ready(): Promise<readonly Check[]>;
   metrics(): Promise<string>;
   books(): Promise<Books>;
-  /** One read-only statement; JSONEachRow. Rejects with `QueryRefusedError` when the database refuses it. */
-  query(database: Database, sql: string): Promise<string>;
+  /**
+   * One read-only statement; JSONEachRow. Rejects with `QueryRefusedError` when the database refuses it.
+   * `signal`: the client has gone.
+   */
+  query(database: Database, sql: string, signal: AbortSignal): Promise<string>;
 }
 
 export interface ConsoleOptions {
@@ -149,11 +152,16 @@ async function answerSql({ sources }: ConsoleOptions, url: URL, request: Incomin
     return { status: 413, body: `a statement has at most ${LIMITS.console.sqlBytesMax} bytes\n` };
   }
   if (sql.trim() === '') return { status: 400, body: 'the body is empty: it takes one SQL statement\n' };
+  const gone = new AbortController();
+  const onClose = () => gone.abort();
+  request.socket.once('close', onClose);
   try {
-    return { status: 200, type: NDJSON_TYPE, body: await sources.query(database, sql) };
+    return { status: 200, type: NDJSON_TYPE, body: await sources.query(database, sql, gone.signal) };
   } catch (error) {
     if (!(error instanceof QueryRefusedError)) throw error;
     return { status: 400, body: `${error.message}\n` };
+  } finally {
+    request.socket.off('close', onClose);
   }
 }
 

@@ -8,11 +8,15 @@ export interface ClickHouse {
    * ClickHouse answers that the data is wrong, and with any other error when it cannot be asked.
    */
   insert(table: string, rows: readonly Uint8Array[]): Promise<void>;
-  /** One read-only statement; writes and `file()`, `url()` and the like are refused. JSONEachRow text. */
-  query(sql: string): Promise<string>;
+  /**
+   * One read-only statement; writes and `file()`, `url()` and the like are refused. JSONEachRow text. Cancelled when
+   * `signal` says that nobody waits for the answer any more.
+   */
+  query(sql: string, signal?: AbortSignal): Promise<string>;
   /** One statement of our own: migrations. */
   command(sql: string): Promise<void>;
   ping(): Promise<void>;
+  /** Cancels running queries; waits for the rest. */
   close(): Promise<void>;
 }
 

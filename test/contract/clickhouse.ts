@@ -201,6 +201,20 @@ export function clickHouseContract(t: Test, clickhouse: () => ClickHouse): void 
     });
   }
 
+  t.test(
+    'a query for which nobody waits any more is cancelled, and the next one answers at once',
+    async (t) => {
+      const gone = new AbortController();
+      const endless = clickhouse().query(
+        'SELECT count() FROM numbers(100000000000000) WHERE number % 3 = 1',
+        gone.signal,
+      );
+      setTimeout(() => gone.abort(), 300);
+      await t.rejects(endless, QueryRefusedError);
+      t.same(await rowsOf('SELECT 1 AS one'), [{ one: 1 }]);
+    },
+  );
+
   t.test('a query does not wait for an insert, and settings of one do not reach the other', async (t) => {
     const rows = Array.from({ length: 20_000 }, (_, n) => ({ ...ROW, uuid: uuidOf(n) }));
     let inserted = false;

@@ -1,4 +1,5 @@
 /** The `ClickHouse` port on `@clickhouse/client`: embedded (chdb) or a server, by the same code. */
+import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { ClickHouseClient, ClickHouseSettings } from '@clickhouse/client';
 import { LIMITS } from '../../limits.ts';
@@ -44,6 +45,30 @@ export async function openClickHouse(options: ClickHouseOptions): Promise<ClickH
   const commandTurn = turns(connector);
   const queryTurn = turns(connector);
 
+  const running = new Set<string>();
+  const cancel = async (id: string): Promise<void> => {
+    try {
+      await commandTurn(() =>
+        commands.command({ query: `KILL QUERY WHERE Settings['log_comment'] = ${quote(id)} ASYNC` }),
+      );
+    } catch {
+      // It has ended by itself, or will at its time limit.
+    }
+  };
+  const query = async (sql: string, signal: AbortSignal | undefined): Promise<string> => {
+    if (signal?.aborted) throw new QueryRefusedError('The query was cancelled before it began.');
+    const id = randomUUID();
+    const onAbort = () => void cancel(id);
+    signal?.addEventListener('abort', onAbort);
+    running.add(id);
+    try {
+      return await readOnlyAnswer(connector, sql, id);
+    } finally {
+      running.delete(id);
+      signal?.removeEventListener('abort', onAbort);
+    }
+  };
+
   return {
     insert: (table, rows) =>
       insertTurn(async () => {
@@ -55,10 +80,11 @@ export async function openClickHouse(options: ClickHouseOptions): Promise<ClickH
           throw error;
         }
       }),
-    query: (sql) => queryTurn(() => readOnlyAnswer(connector, sql)),
+    query: (sql, signal) => queryTurn(() => query(sql, signal)),
     command: (sql) => commandTurn(async () => void (await commands.command({ query: sql }))),
     ping: () => commandTurn(async () => void (await answer(commands, { query: 'SELECT 1' }))),
     async close() {
+      await Promise.all([...running].map(cancel));
       // An embedded connection must not be closed under a running statement.
       await Promise.all([
         insertTurn(() => inserts.close()),
@@ -73,8 +99,12 @@ export async function openClickHouse(options: ClickHouseOptions): Promise<ClickH
  * A connection for each query: after a failed one, chdb answers the next on the same connection with what was left
  * of it, and `USE` and `SET` would stay. It takes 2 ms.
  */
-async function readOnlyAnswer(connector: Connector, sql: string): Promise<string> {
-  const client = await connector.connect(QUERY_SETTINGS, LIMITS.console.sqlTimeoutMs + 1_000);
+/** `id`: by which it can be cancelled; chdb takes no query ids. */
+async function readOnlyAnswer(connector: Connector, sql: string, id: string): Promise<string> {
+  const client = await connector.connect(
+    { ...QUERY_SETTINGS, log_comment: id },
+    LIMITS.console.sqlTimeoutMs + 1_000,
+  );
   try {
     const normalized = await answer(client, {
       query: `SELECT formatQuerySingleLine(${quote(sql)}) FORMAT TSVRaw`,
@@ -130,4 +160,8 @@ function joinLines(rows: readonly Uint8Array[]): Buffer {
   return text;
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message.trim() : String(error));
+/** ClickHouse's own words, without the statement of ours that the query was wrapped in. */
+function messageOf(error: unknown): string {
+  const message = error instanceof Error ? error.message.trim() : String(error);
+  return message.split(': In scope SELECT formatQuerySingleLine')[0] ?? message;
+}

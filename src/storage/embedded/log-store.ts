@@ -107,7 +107,7 @@ async function importLmdb(): Promise<Pick<typeof import('lmdb'), 'open'>> {
     return await import('lmdb');
   } catch (cause) {
     throw new Error(
-      'The embedded log needs the optional package lmdb, which did not load. Run "npm install --include=optional", or set KAFKA_HOSTS to use Kafka.',
+      'The embedded log needs the optional package lmdb, which did not load. Run "npm install --include=optional".',
       { cause },
     );
   }

@@ -9,6 +9,7 @@
  * and what they had not committed are gone then, as after any crash.
  */
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { chown, mkdir, readdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
@@ -26,6 +27,8 @@ export interface EmbeddedPostgres {
   /** `postgres://tributary:<password>@127.0.0.1:<port>/postgres` */
   readonly url: string;
   /** Rolls back what is open and ends the server, however many connections there are. */
+  /** False once the server has ended by itself: only a restart brings it back. */
+  isRunning(): boolean;
   stop(): Promise<void>;
 }
 
@@ -115,9 +118,20 @@ async function initialise({ dir, pgdata, programs }: Cluster, logger: Logger): P
 
 function isAlive(pid: number): boolean {
   try {
-    return process.kill(pid, 0);
+    process.kill(pid, 0);
   } catch (error) {
+    // It belongs to another user.
     return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+  return !isZombie(pid);
+}
+
+/** Ended, and not yet taken note of by its parent. Only Linux shows it here. */
+function isZombie(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
+  } catch {
+    return false;
   }
 }
 
@@ -235,9 +249,11 @@ export async function startEmbeddedPostgres(options: {
   const cluster = await openCluster(options.dir);
   const password = await initialise(cluster, logger);
   const port = await startServer(cluster, logger);
-  logger.debug({ port }, 'PostgreSQL runs');
+  const pid = Number.parseInt(await readFile(join(cluster.pgdata, 'postmaster.pid'), 'utf8'), 10);
+  logger.debug({ port, pid }, 'PostgreSQL runs');
   return {
     url: `postgres://${ROLE}:${password}@127.0.0.1:${port}/postgres`,
+    isRunning: () => isAlive(pid),
     stop: () => stopServer(cluster),
   };
 }
