@@ -1,4 +1,5 @@
 /** Opens the stores that the settings name: embedded ones in the data folder, or servers. */
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from './config.ts';
 import type { Health } from './console/checks.ts';
@@ -59,7 +60,10 @@ export function startClickHouse(config: Config, parts: Parts): Promise<ClickHous
         };
   return parts.start(
     url === undefined ? 'embedded ClickHouse' : 'ClickHouse',
-    () => openClickHouse(options),
+    async () => {
+      if ('dir' in options) await makePrivate(options.dir);
+      return openClickHouse(options);
+    },
     (clickhouse) => clickhouse.close(),
   );
 }
@@ -68,7 +72,15 @@ export function startLog(config: Config, parts: Parts, { clock, logger }: Enviro
   const dir = join(config.dataDir, STORE_FOLDERS.log);
   return parts.start(
     'embedded log',
-    () => openEmbeddedLog({ dir, partitions: config.embeddedPartitions, clock, logger }),
+    async () => {
+      await makePrivate(dir);
+      return openEmbeddedLog({ dir, partitions: config.embeddedPartitions, clock, logger });
+    },
     (log) => log.close(),
   );
+}
+
+/** Events are nobody else's to read on this machine. */
+async function makePrivate(dir: string): Promise<void> {
+  await mkdir(dir, { recursive: true, mode: 0o700 });
 }

@@ -25,9 +25,9 @@ await runCommand({
   async run({ values, positionals, config, output }) {
     const sql = await statement(positionals);
     const text = await ask(config, values.postgres ? 'postgres' : 'clickhouse', sql);
-    const rows = tryParse(text);
-    // The statement has asked for another format.
-    if (rows === undefined) process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+    const rows = tryParse(quoteLongIntegers(text));
+    // The database's own text keeps every digit; and the statement may have asked for another format.
+    if (rows === undefined || output.json) process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
     else output.rows(rows, 'no rows');
   },
 });
@@ -69,6 +69,11 @@ function notHere(setting: string): UsageError {
   return new UsageError(
     `nothing runs here, and ${setting} names a server: start the system, or ask the server`,
   );
+}
+
+/** JSON.parse would round integers of more than 15 digits: they are shown as text. */
+function quoteLongIntegers(text: string): string {
+  return text.replace(/(":)(-?\d{16,})(?=[,}])/g, '$1"$2"');
 }
 
 function tryParse(text: string): readonly Row[] | undefined {
