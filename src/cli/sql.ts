@@ -27,7 +27,8 @@ await runCommand({
     const text = await ask(config, values.postgres ? 'postgres' : 'clickhouse', sql);
     const rows = tryParse(quoteLongIntegers(text));
     // The database's own text keeps every digit; and the statement may have asked for another format.
-    if (rows === undefined || output.json) process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+    if (rows === undefined || output.json)
+      process.stdout.write(text === '' || text.endsWith('\n') ? text : `${text}\n`);
     else output.rows(rows, 'no rows');
   },
 });
