@@ -138,7 +138,7 @@ void t.test(
       } else if (word === 'ack' && refusals.length >= 4 && ++acksAfter === 20) writer.kill('SIGKILL');
     }
     t.ok(acksBefore > 0);
-    t.equal(acksAfter, 20);
+    t.ok(acksAfter >= 20, 'more may be on their way when the writer is killed');
     t.ok(refusals.every((name) => name === 'LogFullError' || name === 'LogUnavailableError'));
     const log = await openLog(t, { dir });
     const reader = new Reader('after', [INGESTION_TOPIC]);
