@@ -41,7 +41,9 @@ export class Dispatcher {
   #queue: Entry[] = [];
   /** Read for the next round: the cache may be too small to keep it until then. */
   readonly #learned = new Map<string, Belief>();
-  #halted = false;
+  /** Persons whose unsaved work is being taken back. */
+  #surrendering = 0;
+  #taken: Entry[] = [];
   #onIdle: (() => void)[] = [];
 
   constructor(options: DispatcherOptions) {
@@ -57,21 +59,19 @@ export class Dispatcher {
 
   /** Takes back everything unsaved of these persons, and decides it again from what Postgres says. */
   redo(handles: readonly PersonHandle[]): void {
-    this.#halted = true;
+    this.#surrendering += handles.length;
     this.#learned.clear();
     const { identities, persons } = this.#options;
-    const taken: Entry[] = [];
-    let missing = handles.length;
     for (const handle of handles) {
       const give = (entries: readonly Entry[]) => {
         if (this.#life.is('closed')) return;
-        taken.push(...entries);
+        this.#taken.push(...entries);
         for (const { event } of entries) identities.forget(event);
         persons.drop(handle);
-        missing -= 1;
-        if (missing > 0) return;
-        this.#queue = [...taken.toSorted(inLogOrder), ...this.#queue];
-        this.#halted = false;
+        this.#surrendering -= 1;
+        if (this.#surrendering > 0) return;
+        this.#queue = [...this.#taken.toSorted(inLogOrder), ...this.#queue];
+        this.#taken = [];
         if (this.#life.is('redoing')) this.#life.move('idle');
         void this.#run();
       };
@@ -94,7 +94,7 @@ export class Dispatcher {
   }
 
   async #run(): Promise<void> {
-    if (!this.#life.is('idle') || this.#halted) return;
+    if (!this.#life.is('idle') || this.#surrendering > 0) return;
     this.#life.move('reading');
     while (this.#queue.length > 0) {
       const round = this.#queue.slice(0, this.#options.entriesMax);
@@ -107,7 +107,7 @@ export class Dispatcher {
           return;
         }
         if (this.#life.is('closed')) return;
-        if (this.#halted) {
+        if (this.#surrendering > 0) {
           this.#life.move('redoing');
           return;
         }

@@ -198,7 +198,8 @@ export class Flusher {
     let missing = work.newIds;
     for (const one of routed) {
       const ids = missing.filter(({ distinctId }) => distinctId === one.entry.event.distinctId);
-      const [result] = await this.#saveEvent(personWork(work, person, [one], ids), routed.length, refused);
+      const own = personWork(work, person, [one], ids);
+      const [result] = await this.#saveEvent(own, routed.length, refused);
       invariant(result !== undefined, 'a save answers for each work');
       if (result === 'refused') {
         const message = refused.message;
@@ -207,7 +208,7 @@ export class Flusher {
       }
       // What was saved of this person so far must not be dispatched again: replay knows what was folded.
       if (result.kind === 'broken') throw new Error('a belief broke while refused data was being set apart');
-      missing = missing.filter((id) => !ids.includes(id));
+      missing = missing.filter((id) => !own.newIds.includes(id));
       person = result.folded.person;
       outcomes.push(...result.folded.outcomes);
     }

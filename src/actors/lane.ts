@@ -106,8 +106,8 @@ export class Lane {
   /** Called when the number in flight has changed: pauses at the bound, goes on at half of it. */
   relieve(): void {
     const { ledger, inFlightMax } = this.#options;
-    if (ledger.inFlight >= inFlightMax) this.hold(ledger);
-    else if (ledger.inFlight <= inFlightMax / 2) this.go(ledger);
+    if (ledger.taken >= inFlightMax) this.hold(ledger);
+    else if (ledger.taken <= inFlightMax / 2) this.go(ledger);
   }
 
   drained(): Promise<void> {
@@ -221,7 +221,8 @@ export class Lane {
       messages.drop(record, { kind: 'drop', reason: own.reason });
       return { kind: 'ended' };
     }
-    if (!this.#isFolded(record.offset) && duplicates.isRepeat(event, record.offset, record.timestamp)) {
+    // Asked for a folded one as well, so that it is remembered.
+    if (duplicates.isRepeat(event, record.offset, record.timestamp) && !this.#isFolded(record.offset)) {
       messages.drop(record, { kind: 'drop', reason: 'duplicate' });
       return { kind: 'ended' };
     }

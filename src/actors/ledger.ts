@@ -14,6 +14,7 @@ export class Ledger {
   readonly #unfinished = new Map<number, number>();
   readonly #fates = new Map<string, number>();
   #bytes = 0;
+  #taken = 0;
   #changed = false;
 
   constructor(progress: Pick<Progress, 'firstOffset' | 'readPosition' | 'unfinished' | 'fates'>) {
@@ -25,8 +26,9 @@ export class Ledger {
     for (const [fate, count] of Object.entries(progress.fates)) this.#fates.set(fate, count);
   }
 
-  get inFlight(): number {
-    return this.#unfinished.size;
+  /** Records taken here that have no fate yet; what a former owner left is not among them until it is read again. */
+  get taken(): number {
+    return this.#taken;
   }
 
   /** Bytes of the records taken here that have no fate yet. */
@@ -51,6 +53,7 @@ export class Ledger {
     else if (!this.#unfinished.has(offset)) return false;
     this.#unfinished.set(offset, bytes);
     this.#bytes += bytes;
+    this.#taken += 1;
     this.#changed = true;
     return true;
   }
@@ -60,8 +63,14 @@ export class Ledger {
     invariant(bytes !== undefined, `offset ${offset} has its fate already`);
     this.#unfinished.delete(offset);
     this.#bytes -= bytes;
+    this.#taken -= 1;
     const key = fateKey(fate);
     this.#fates.set(key, (this.#fates.get(key) ?? 0) + 1);
+    this.#changed = true;
+  }
+
+  /** The last `snapshot` was not saved. */
+  unsaved(): void {
     this.#changed = true;
   }
 

@@ -19,6 +19,8 @@ export function personWork(
 ): PersonWork {
   const entries = routed.map(({ entry }) => entry);
   const folded = foldEvents(base, uuid, entries);
+  // By an event whose own id was believed to be known: only Postgres can say.
+  const isMade = base === undefined && folded.person !== undefined;
   const created = new Set(newIds.map(({ distinctId }) => distinctId));
   const known = new Set(
     routed
@@ -32,7 +34,7 @@ export function personWork(
     // Where every event failed there is no person for the ids to lead to.
     newIds: folded.person ? newIds : [],
     knownIds: [...known],
-    checked: newIds.length > 0 || entries.some(dependsOnPerson),
+    checked: newIds.length > 0 || entries.some(dependsOnPerson) || isMade,
     folded,
     refold: (real) => foldEvents(real, uuid, entries),
     offsets: entries.filter(({ repeat }) => !repeat).map(({ partition, offset }) => ({ partition, offset })),

@@ -7,7 +7,7 @@ import type { DerivePersonUuid } from '../event/ids.ts';
 import type { LIMITS } from '../limits.ts';
 import type { Logger } from '../logger.ts';
 import type { Assignment, EventLog, LogRecord, TopicPartition } from '../storage/event-log.ts';
-import type { FoldedRange, PartitionSave, PersonStore } from '../storage/person-store.ts';
+import type { FoldedRange, PartitionSave, PersonStore, PersonWork, Saved } from '../storage/person-store.ts';
 import type { TeamStore } from '../storage/team-store.ts';
 import type { ActorSystem } from './actor-system.ts';
 import { Dispatcher } from './dispatcher.ts';
@@ -87,7 +87,7 @@ export class Session {
       eventsMax: limits.flushEventsMax,
       bytesMax: limits.flushBytesMax,
       lingerMs: limits.flushLingerMs,
-      save: (works) => this.#inTurn(() => store.save(this.#partitionSaves(), works)),
+      save: (works) => this.#inTurn(() => this.#save(works)),
       whenRoom: (proceed) => this.#outbox.whenRoom(proceed),
       onSaved: (flushed) => this.#saved(flushed),
       onBroken: (handles) => {
@@ -117,6 +117,12 @@ export class Session {
       },
       onFailure,
     });
+  }
+
+  /** The partition went to somebody else while it was being taken. */
+  forget(assignment: Assignment): void {
+    const part = this.#parts.get(assignment.partition);
+    if (part?.assignment === assignment) this.#parts.delete(assignment.partition);
   }
 
   /** Takes a partition; resolves with the offset at which to read on. */
@@ -182,6 +188,15 @@ export class Session {
     const result = this.#turn.then(run);
     this.#turn = result.catch(() => {});
     return result;
+  }
+
+  async #save(works: readonly PersonWork[]): Promise<readonly Saved[]> {
+    try {
+      return await this.#options.store.save(this.#partitionSaves(), works);
+    } catch (error) {
+      for (const { ledger } of this.#parts.values()) ledger.unsaved();
+      throw error;
+    }
   }
 
   #partitionSaves(): PartitionSave[] {

@@ -74,6 +74,8 @@ class LogWorker implements Worker {
   readonly #metrics;
   readonly #life = new Lifecycle<Mode>('worker', MOVES, 'running');
   readonly #assigned = new Map<number, Assignment>();
+  /** Given to us, whether taken already or not. */
+  readonly #given = new Map<number, Assignment>();
   #session: Session;
   #subscription: Subscription | undefined;
   #cancelProgress: Cancel = () => {};
@@ -95,6 +97,7 @@ class LogWorker implements Worker {
       onAssign: (assignment) => this.#assign(assignment),
       onRevoke: ({ partition }) => {
         this.#assigned.delete(partition);
+        this.#given.delete(partition);
         // Work of this partition may be joined with that of others: all of it starts anew.
         this.#recover('a partition was revoked');
       },
@@ -181,10 +184,15 @@ class LogWorker implements Worker {
   }
 
   async #assign(assignment: Assignment): Promise<number | 'committed'> {
+    this.#given.set(assignment.partition, assignment);
     for (;;) {
       const session = this.#session;
       const start = await this.#acquire(session, assignment);
       if (this.#life.is('closing', 'closed')) return 'committed';
+      if (this.#given.get(assignment.partition) !== assignment) {
+        session.forget(assignment);
+        return 'committed';
+      }
       if (session !== this.#session || start === undefined) continue;
       this.#assigned.set(assignment.partition, assignment);
       return start;
@@ -238,6 +246,9 @@ class LogWorker implements Worker {
       const start = await this.#acquire(this.#session, assignment);
       if (start === undefined) return;
       starts.set(assignment, start);
+    }
+    for (const assignment of starts.keys()) {
+      if (this.#assigned.get(assignment.partition) !== assignment) this.#session.forget(assignment);
     }
     if (!this.#life.is('recovering')) return;
     this.#life.move('running');

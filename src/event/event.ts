@@ -3,6 +3,7 @@ import type { CapturedEvent } from './captured.ts';
 import { asDistinctId, asToken, type DistinctId, type EventUuid, parseUuid, type TeamId } from './ids.ts';
 import { isJsonObject, type Json, type JsonObject } from './json.ts';
 import type { WarningType } from './outcome.ts';
+import { boundsFault, scrubText } from './scrub.ts';
 
 export interface PipelineEvent {
   readonly uuid: EventUuid;
@@ -35,6 +36,9 @@ export interface Decoded {
   readonly inner: JsonObject;
 }
 
+/** More than capture lets in: deeper ones can be read, but not written again. */
+const BOUNDS = { depthMax: 200, keysMax: Number.POSITIVE_INFINITY };
+
 /** Decodes a record's value. `malformed` says what is wrong. */
 export function decodeCaptured(text: string): Decoded | Malformed {
   try {
@@ -45,10 +49,13 @@ export function decodeCaptured(text: string): Decoded | Malformed {
     const uuid = typeof fields['uuid'] === 'string' ? parseUuid(fields['uuid']) : undefined;
     if (uuid === undefined) return { malformed: 'uuid is missing or not a UUID' };
     if (typeof distinct_id !== 'string' || distinct_id === '') return { malformed: 'distinct_id is missing' };
-    if (typeof token !== 'string') return { malformed: 'token is missing' };
+    if (scrubText(distinct_id) !== distinct_id)
+      return { malformed: 'distinct_id has NUL or half a character' };
+    if (typeof token !== 'string' || scrubText(token) !== token) return { malformed: 'token is missing' };
     if (typeof data !== 'string') return { malformed: 'data is missing or not a string' };
     const inner = parseFinite(data);
     if (!isJsonObject(inner)) return { malformed: 'data is not a JSON object' };
+    if (boundsFault(inner, BOUNDS)) return { malformed: `data is nested more than ${BOUNDS.depthMax} deep` };
     const name = typeof event === 'string' ? event : inner['event'];
     if (typeof name !== 'string' || name === '') return { malformed: 'event is missing' };
     return {
