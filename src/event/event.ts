@@ -21,6 +21,8 @@ export interface PipelineEvent {
 
 export interface EventWarning {
   readonly type: WarningType;
+  /** What it is about: of each type and source there is one warning an hour. */
+  readonly sourceId: string;
   /** What a user needs to find the cause: `eventUuid`, `distinctId`, the offending value. */
   readonly details: JsonObject;
 }
@@ -130,5 +132,6 @@ function readTime(text: string): number | undefined {
 
 const invalidTimestamp = (captured: CapturedEvent): EventWarning => ({
   type: 'ignored_invalid_timestamp',
+  sourceId: captured.distinct_id,
   details: { eventUuid: captured.uuid, distinctId: captured.distinct_id, value: captured.timestamp },
 });

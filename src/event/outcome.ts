@@ -10,6 +10,8 @@ export const DROP_REASONS = [
   'cookieless_not_supported',
   'client_ingestion_warning',
   'invalid_event_when_process_person_profile_is_false',
+  'invalid_anon_distinct_id',
+  'invalid_alias',
   'transform',
 ] as const;
 export type DropReason = (typeof DROP_REASONS)[number];
@@ -18,6 +20,7 @@ export type DropReason = (typeof DROP_REASONS)[number];
 export const DEAD_LETTER_REASONS = [
   'malformed_record',
   'stage_failed',
+  'merge_too_large',
   'row_too_large',
   'refused_by_postgres',
   'refused_by_clickhouse',
@@ -64,6 +67,17 @@ export const WARNING_TYPES = [
   'invalid_event_when_process_person_profile_is_false',
   'message_size_too_large',
   'cookieless_not_supported',
+  'invalid_anon_distinct_id',
+  'invalid_alias',
+  'cannot_merge_with_illegal_distinct_id',
+  'cannot_merge_already_identified',
+  'distinct_id_truncated',
+  'person_properties_size_violation',
+  'person_upsert_message_size_too_large',
+  'invalid_group_set',
+  'group_key_too_long',
+  'too_many_group_types',
+  'group_upsert_message_size_too_large',
 ] as const;
 export type WarningType = (typeof WARNING_TYPES)[number];
 

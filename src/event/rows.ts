@@ -17,12 +17,23 @@ export interface PersonOnRow {
   readonly mode: PersonMode;
 }
 
+/** A group as an event's row shows it. */
+export interface GroupOnRow {
+  /** 0 to 4. */
+  readonly typeIndex: number;
+  readonly key: string;
+  readonly properties: JsonObject;
+  /** `undefined`: nobody has described the group yet. */
+  readonly createdAtMs: number | undefined;
+}
+
 /** `clickhouse_events_json`: one row of `events`. `properties`: JSON text. */
 export function eventRow(
   event: PipelineEvent,
   properties: string,
   elementsChain: string,
   person: PersonOnRow,
+  groups: readonly GroupOnRow[],
 ): string {
   return JSON.stringify({
     uuid: event.uuid,
@@ -38,7 +49,17 @@ export function eventRow(
     person_properties: person.properties,
     person_mode: person.mode,
     historical_migration: event.historicalMigration,
+    ...(groups.length === 0 ? undefined : groupColumns(groups)),
   });
+}
+
+function groupColumns(groups: readonly GroupOnRow[]): Readonly<Record<string, string>> {
+  const columns: Record<string, string> = {};
+  for (const { typeIndex, properties, createdAtMs } of groups) {
+    columns[`group${typeIndex}_properties`] = JSON.stringify(properties);
+    if (createdAtMs !== undefined) columns[`group${typeIndex}_created_at`] = clickHouseSeconds(createdAtMs);
+  }
+  return columns;
 }
 
 export interface PersonMessage {
@@ -52,14 +73,44 @@ export interface PersonMessage {
 
 /** `clickhouse_person`: one version of a person. */
 export function personRow(person: PersonMessage): string {
+  return personRowOf(person, 0);
+}
+
+/** `clickhouse_person`: the end of a person that was merged away. */
+export function deletedPersonRow(person: Pick<PersonMessage, 'uuid' | 'teamId' | 'createdAtMs' | 'version'>): string {
+  return personRowOf({ ...person, properties: {}, isIdentified: false }, 1);
+}
+
+function personRowOf(person: PersonMessage, isDeleted: 0 | 1): string {
   return JSON.stringify({
     id: person.uuid,
     created_at: clickHouseSeconds(person.createdAtMs),
     team_id: person.teamId,
     properties: JSON.stringify(person.properties),
     is_identified: person.isIdentified ? 1 : 0,
-    is_deleted: 0,
+    is_deleted: isDeleted,
     version: person.version,
+  });
+}
+
+export interface GroupMessage {
+  readonly teamId: TeamId;
+  readonly typeIndex: number;
+  readonly key: string;
+  readonly properties: JsonObject;
+  readonly createdAtMs: number;
+  readonly version: number;
+}
+
+/** `clickhouse_groups`: one version of a group. */
+export function groupRow(group: GroupMessage): string {
+  return JSON.stringify({
+    group_type_index: group.typeIndex,
+    group_key: group.key,
+    team_id: group.teamId,
+    group_properties: JSON.stringify(group.properties),
+    created_at: clickHouseSeconds(group.createdAtMs),
+    version: group.version,
   });
 }
 

@@ -1,9 +1,13 @@
-/** Folds events into their person, one after another. Pure, so that a save can do it again on the row it locked. */
+/** Folds events into their persons, one after another. Pure, so that a save can do it again on the rows it locked. */
 import type { EventWarning, PipelineEvent } from '../event/event.ts';
-import type { PersonUuid } from '../event/ids.ts';
+import type { DerivePersonUuid, PersonUuid } from '../event/ids.ts';
 import type { DeadLetterReason } from '../event/outcome.ts';
 import { eventRow, type PersonOnRow } from '../event/rows.ts';
 import { clientProperties } from './client-properties.ts';
+import { Draft } from './draft.ts';
+import type { GroupChange, ResolvedGroups } from './group.ts';
+import type { Known, MergedAway, NewId } from './known.ts';
+import { mergeRequest } from './merge.ts';
 import { NO_PERSON_CREATED_AT_MS, type Person } from './person.ts';
 import { hasChanges, propertyChanges } from './properties.ts';
 import { wantsProfile } from './stages/profile.ts';
@@ -18,11 +22,30 @@ export interface Foldable {
   readonly repeat: boolean;
 }
 
+/** An event with what the dispatcher decided about it. */
+export interface FoldInput {
+  readonly entry: Foldable;
+  /** Whom it belongs to, or who is made for it. */
+  readonly personUuid: PersonUuid;
+  readonly groups: ResolvedGroups;
+}
+
+export interface FoldOptions {
+  readonly derivePersonUuid: DerivePersonUuid;
+  /** Persons with more ids than one merge may move. */
+  readonly overfull: ReadonlySet<PersonUuid>;
+}
+
 export interface Folded {
-  /** The person after all of them; `undefined` if none of them wanted a profile and there was none. */
-  readonly person: Person | undefined;
-  /** Whether `person` differs from the one that it began with, and has to be saved. */
-  readonly changed: boolean;
+  /** After all events, with the versions that a save gives. */
+  readonly known: Known;
+  /** Persons that were made or changed and are still there. */
+  readonly written: readonly Person[];
+  readonly newIds: readonly NewId[];
+  /** In the order of the merges. */
+  readonly merged: readonly MergedAway[];
+  /** In the order of their events. */
+  readonly groupChanges: readonly GroupChange[];
   /** What became of each event, in their order. */
   readonly outcomes: readonly FoldOutcome[];
 }
@@ -37,55 +60,58 @@ export type FoldOutcome =
   /** A stage, or the save, could not take the event; it changed nothing. */
   | {
       readonly kind: 'failed';
-      readonly reason: Extract<DeadLetterReason, 'stage_failed' | 'refused_by_postgres'>;
+      readonly reason: Extract<DeadLetterReason, 'stage_failed' | 'merge_too_large' | 'refused_by_postgres'>;
       readonly stage: string;
       readonly message: string;
     };
 
-/** The person's version after the fold is the one that a save gives it: one more, or 0 for a new person. */
-export function foldEvents(
-  base: Person | undefined,
-  personUuid: PersonUuid,
-  events: readonly Foldable[],
-): Folded {
+export function foldEvents(known: Known, inputs: readonly FoldInput[], options: FoldOptions): Folded {
+  const draft = new Draft(known);
   const outcomes: FoldOutcome[] = [];
+  const groupChanges: GroupChange[] = [];
   const text = personText();
-  let person = base;
-  for (const foldable of events) {
-    const work = runStages(foldable, personUuid, person);
+  for (const input of inputs) {
+    const { entry, groups } = input;
+    const work = runStages(draft, input, options);
     if ('kind' in work) {
       outcomes.push(work);
       continue;
     }
-    if (!foldable.repeat) person = work.person;
+    if (!entry.repeat) {
+      draft.take(work);
+      if (groups.change) groupChanges.push(groups.change);
+    }
     const row = eventRow(
-      foldable.event,
+      entry.event,
       JSON.stringify(work.properties),
       work.elementsChain,
-      personOnRow(work, foldable.repeat ? person : (work.shown ?? person), text),
+      personOnRow(work, work.shown ?? work.person, text),
+      work.groups.shown,
     );
-    outcomes.push({ kind: 'row', row, warnings: foldable.repeat ? [] : work.warnings });
+    outcomes.push({ kind: 'row', row, warnings: entry.repeat ? [] : work.warnings });
   }
-  const changed = person !== base;
-  if (changed && person && base) person = { ...person, version: base.version + 1 };
-  return { person, changed, outcomes };
+  return { ...draft.finish(options.derivePersonUuid), groupChanges, outcomes };
 }
 
 type Failed = Extract<FoldOutcome, { kind: 'failed' }>;
 
-function runStages(
-  { event, project }: Foldable,
-  personUuid: PersonUuid,
-  person: Person | undefined,
-): Work | Failed {
+function runStages(draft: Draft, { entry, personUuid, groups }: FoldInput, options: FoldOptions): Work | Failed {
+  const { event, project, repeat } = entry;
+  const person = draft.personOf(event.distinctId);
   let work: Work = {
     event,
     project,
+    repeat,
+    known: draft,
+    overfull: options.overfull,
     properties: event.properties,
     elementsChain: '',
-    personUuid,
+    personUuid: person?.uuid ?? draft.survivor(personUuid),
     person,
+    attached: [],
+    mergedAway: undefined,
     mode: 'full',
+    groups,
     warnings: event.warnings,
   };
   for (const stage of STAGES) {
@@ -95,6 +121,7 @@ function runStages(
       const message = error instanceof Error ? error.message : String(error);
       return { kind: 'failed', reason: 'stage_failed', stage: stage.name, message };
     }
+    if (work.refused) return { kind: 'failed', stage: stage.name, ...work.refused };
   }
   return work;
 }
@@ -122,10 +149,17 @@ function personText(): (person: Person) => string {
 }
 
 /**
- * Whether folding this event could change the person, so that the fold has to be checked against Postgres and
+ * Whether folding this event could change a person or a group, so that the fold has to be checked against Postgres and
  * remembered: even one that changes nothing now must not be folded again later.
  */
-export function dependsOnPerson({ event, project, repeat }: Foldable): boolean {
-  if (repeat || !wantsProfile(event, project)) return false;
-  return hasChanges(propertyChanges(event.properties)) || clientProperties(event.properties) !== undefined;
+export function dependsOnPerson({ entry, groups }: FoldInput): boolean {
+  const { event, project, repeat } = entry;
+  if (repeat) return false;
+  if (groups.change) return true;
+  if (!wantsProfile(event, project)) return false;
+  return (
+    mergeRequest(event) !== undefined ||
+    hasChanges(propertyChanges(event.properties)) ||
+    clientProperties(event.properties) !== undefined
+  );
 }

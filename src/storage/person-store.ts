@@ -4,6 +4,8 @@
  */
 import type { DistinctId, PersonUuid, TeamId } from '../event/ids.ts';
 import type { Folded } from '../person/fold.ts';
+import type { Group, GroupChange, GroupId } from '../person/group.ts';
+import type { Known } from '../person/known.ts';
 import type { Person } from '../person/person.ts';
 import type { TopicPartition } from './event-log.ts';
 
@@ -32,9 +34,10 @@ export interface Progress {
   readonly fates: Readonly<Record<string, number>>;
 }
 
-/** Offsets folded by one save, with the persons that it wrote. */
+/** Offsets folded by one save, with the persons (merged away or not) and groups that it wrote. */
 export interface FoldedRange extends OffsetRange {
   readonly persons: readonly PersonUuid[];
+  readonly groups: readonly GroupId[];
 }
 
 export interface Acquired {
@@ -65,33 +68,86 @@ export interface Mapping {
   readonly version: number;
 }
 
-/** What a save is asked to write for one person, and what it may rely on. */
+/** A person that a merge deleted. */
+export interface DeletedPerson {
+  readonly uuid: PersonUuid;
+  readonly teamId: TeamId;
+  readonly createdAtMs: number;
+  /** Of the deletion. */
+  readonly version: number;
+}
+
+/** Persons and groups that saves recorded, as they are now. */
+export interface Recorded {
+  readonly persons: readonly PersonWithIds[];
+  readonly deleted: readonly DeletedPerson[];
+  readonly groups: readonly Group[];
+}
+
+export interface GroupTypeId {
+  readonly teamId: TeamId;
+  readonly type: string;
+}
+
+/** `index`: 0 to 4; `undefined`: the project has five other types already. */
+export interface GroupType extends GroupTypeId {
+  readonly index: number | undefined;
+}
+
+/**
+ * What a save is asked to write for persons that share events: one person as a rule, several where events may merge
+ * them. `believed` is what the fold stands on: every person has to be there, and every id has to lead where it says.
+ */
 export interface PersonWork {
   readonly teamId: TeamId;
-  readonly uuid: PersonUuid;
-  /** The person as cached; `undefined`: believed not to exist. */
-  readonly base: Person | undefined;
-  /** Ids believed to have no person yet: they get this one, with a mapping of this version. */
-  readonly newIds: readonly Mapping[];
-  /** Ids believed to lead to this person. */
-  readonly knownIds: readonly DistinctId[];
-  /** False: nothing here hangs on the person's state; only the offsets are recorded. */
+  readonly believed: Known;
+  /** False: nothing here hangs on a person's state and nothing is written; only the offsets are recorded. */
   readonly checked: boolean;
-  /** The fold on `base`. */
+  /** The fold on `believed`. */
   readonly folded: Folded;
-  /** The same fold on the person as Postgres has it. */
-  readonly refold: (base: Person) => Folded;
+  /**
+   * The same fold on the persons as Postgres has them. `overfull`: persons with more ids than one merge may move; a
+   * merge of one of them ends as a failed event.
+   */
+  readonly refold: (
+    persons: ReadonlyMap<PersonUuid, Person>,
+    overfull: ReadonlySet<PersonUuid>,
+  ) => Folded;
   readonly offsets: readonly { readonly partition: number; readonly offset: number }[];
 }
 
-export interface PartitionSave {
+/** A partition, and the epoch in which it is ours. */
+export interface PartitionEpoch {
   readonly key: PartitionKey;
   readonly epoch: number;
+}
+
+export interface PartitionSave extends PartitionEpoch {
   readonly progress: Progress;
+  /** Nothing below it has to be folded, or sent, again. */
+  readonly foldedBelow: number;
+}
+
+/** An id that led to a person who was merged away. */
+export interface MovedId {
+  readonly distinctId: DistinctId;
+  /** Where it leads now. */
+  readonly person: PersonUuid;
+  readonly version: number;
 }
 
 /** What became of one `PersonWork`: written as `folded` says, or left out because a belief was wrong. */
-export type Saved = { readonly kind: 'saved'; readonly folded: Folded } | { readonly kind: 'broken' };
+export type Saved =
+  | {
+      readonly kind: 'saved';
+      readonly folded: Folded;
+      readonly moved: readonly MovedId[];
+      /** Groups that changed, after all changes of the save. */
+      readonly groups: readonly Group[];
+      /** Changes that were left out because the group would have become too large. */
+      readonly oversized: readonly GroupChange[];
+    }
+  | { readonly kind: 'broken' };
 
 /** Another owner has taken one of the partitions: nothing was written. */
 export class FencedError extends Error {
@@ -108,12 +164,17 @@ export interface PersonStore {
   acquire(key: PartitionKey, firstOffset: number): Promise<Acquired>;
   /** The persons of these ids; an id without one is not in the answer. */
   findByIds(ids: readonly Identity[]): Promise<readonly Found[]>;
-  findPersons(uuids: readonly PersonUuid[]): Promise<readonly PersonWithIds[]>;
+  /** What saves recorded of these persons and groups, as it is now. */
+  findRecorded(persons: readonly PersonUuid[], groups: readonly GroupId[]): Promise<Recorded>;
+  /** The group types' places; one without gets the next, once, whoever else asks at the same time. */
+  groupTypes(types: readonly GroupTypeId[]): Promise<readonly GroupType[]>;
+  /** The groups that are there. */
+  findGroups(groups: readonly GroupId[]): Promise<readonly Group[]>;
   /**
    * One transaction: locks, checks every belief, writes, records. The answer has one `Saved` for each work, in order.
    * Rejects with `FencedError`, `DataRefusedError`, or anything else when the outcome is unknown or Postgres is away.
    */
-  save(partitions: readonly PartitionSave[], works: readonly PersonWork[]): Promise<readonly Saved[]>;
+  save(partitions: readonly PartitionEpoch[], works: readonly PersonWork[]): Promise<readonly Saved[]>;
   /** Progress alone; `foldedBelow` rises and what is remembered below it goes. Rejects with `FencedError`. */
-  saveProgress(partitions: readonly (PartitionSave & { readonly foldedBelow: number })[]): Promise<void>;
+  saveProgress(partitions: readonly PartitionSave[]): Promise<void>;
 }

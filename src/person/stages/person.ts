@@ -1,10 +1,12 @@
 import { VOLATILE_KEYS } from '../client-properties.ts';
-import type { Person } from '../person.ts';
+import { PERSON_BYTES_MAX, type Person, UNSAVED_VERSION } from '../person.ts';
 import { applyChanges, type Changes, changesOf, propertyChanges } from '../properties.ts';
+import { jsonbBytesMax } from '../size.ts';
 import type { Stage, Work } from '../work.ts';
+import { sizeWarning } from './identity.ts';
 
 /** Events that never change a person that is there. */
-const NEVER_CHANGING: ReadonlySet<string> = new Set(['$exception', '$$heatmap']);
+const NEVER_CHANGING: ReadonlySet<string> = new Set(['$exception', '$$heatmap', '$groupidentify']);
 /** Events that are about the person: whatever they change is written. */
 const ALWAYS_WRITTEN: ReadonlySet<string> = new Set([
   '$identify',
@@ -17,15 +19,17 @@ const ALWAYS_WRITTEN: ReadonlySet<string> = new Set([
 export const personStage: Stage = {
   name: 'person',
   run(work) {
-    if (work.mode !== 'full') return work;
+    if (work.mode !== 'full' || work.repeat) return work;
     const { person, event } = work;
-    if (person === undefined) return { ...work, person: newPerson(work) };
+    if (person === undefined) return newPerson(work);
     if (NEVER_CHANGING.has(event.name)) return work;
     const changes = changesOf(person.properties, propertyChanges(work.properties));
     if (changes.size === 0) return work;
-    const changed = { ...person, properties: applyChanges(person.properties, changes) };
+    const properties = applyChanges(person.properties, changes);
+    const changed = { ...person, properties };
     if (!ALWAYS_WRITTEN.has(event.name) && !isWorthWriting(changes, person))
       return { ...work, shown: changed };
+    if (!fits(changed, person)) return tooLarge(work, person);
     return { ...work, person: changed };
   },
 };
@@ -37,14 +41,30 @@ function isWorthWriting(changes: Changes, { properties }: Person): boolean {
   return false;
 }
 
-function newPerson({ event, properties, personUuid }: Work): Person {
-  const { set, setOnce } = propertyChanges(properties);
-  return {
+function newPerson(work: Work): Work {
+  const { event, properties, personUuid, identified } = work;
+  const { set, setOnce } = event.name === '$groupidentify' ? NOTHING : propertyChanges(properties);
+  const bare: Person = {
     uuid: personUuid,
     teamId: event.teamId,
     createdAtMs: event.timestampMs,
-    properties: { ...setOnce, ...set, $creator_event_uuid: event.uuid },
-    isIdentified: false,
-    version: 0,
+    properties: { $creator_event_uuid: event.uuid },
+    isIdentified: identified === true,
+    version: UNSAVED_VERSION,
   };
+  const person = { ...bare, properties: { ...setOnce, ...set, ...bare.properties } };
+  return fits(person, bare) ? { ...work, person } : tooLarge(work, bare);
+}
+
+const NOTHING = { set: {}, setOnce: {} };
+
+/** One that is too large already may become smaller. */
+function fits(changed: Person, before: Person): boolean {
+  const bytes = jsonbBytesMax(changed.properties);
+  return bytes <= PERSON_BYTES_MAX || bytes <= jsonbBytesMax(before.properties);
+}
+
+function tooLarge(work: Work, person: Person): Work {
+  const warning = sizeWarning(work, 'what this event sets was left out');
+  return { ...work, person, warnings: [...work.warnings, warning] };
 }

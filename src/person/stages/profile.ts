@@ -29,7 +29,11 @@ export const profileStage: Stage = {
       properties,
       warnings: [
         ...work.warnings,
-        { type: 'invalid_process_person_profile', details: invalidFlagDetails(event, flag) },
+        {
+          type: 'invalid_process_person_profile',
+          sourceId: event.distinctId,
+          details: invalidFlagDetails(event, flag),
+        },
       ],
     };
   },

@@ -1,0 +1,18 @@
+import type { Json } from '../../event/json.ts';
+import type { Stage } from '../work.ts';
+
+/** `$groups` become `$group_0` to `$group_4`, by the group types' places in the project. */
+export const groupsStage: Stage = {
+  name: 'groups',
+  run(work) {
+    const { groups } = work;
+    const warnings = groups.warnings.length > 0 ? [...work.warnings, ...groups.warnings] : work.warnings;
+    if (work.mode === 'propertyless') {
+      return { ...work, warnings, groups: { ...groups, shown: [] } };
+    }
+    if (groups.shown.length === 0) return warnings === work.warnings ? work : { ...work, warnings };
+    const properties: Record<string, Json> = { ...work.properties };
+    for (const { typeIndex, key } of groups.shown) properties[`$group_${typeIndex}`] = key;
+    return { ...work, warnings, properties };
+  },
+};
