@@ -1,0 +1,42 @@
+/**
+ * Lets everything run that can run without time passing. The simulated parts answer through promises and the
+ * simulated clock; actors take each message in a `setImmediate`. So all is quiet once no immediate is waiting and the
+ * microtasks have run, and this file has to know which immediates wait: it puts its own functions in front of Node's.
+ */
+import type { SimClock } from './sim-clock.ts';
+
+const nodeSetImmediate = globalThis.setImmediate;
+const nodeClearImmediate = globalThis.clearImmediate;
+const waiting = new Set<NodeJS.Immediate>();
+
+globalThis.setImmediate = Object.assign(
+  <Args extends unknown[]>(run: (...args: Args) => void, ...args: Args): NodeJS.Immediate => {
+    const immediate = nodeSetImmediate(() => {
+      waiting.delete(immediate);
+      run(...args);
+    });
+    waiting.add(immediate);
+    return immediate;
+  },
+  { __promisify__: nodeSetImmediate.__promisify__ },
+);
+globalThis.clearImmediate = (immediate) => {
+  if (immediate !== undefined) waiting.delete(immediate);
+  nodeClearImmediate(immediate);
+};
+
+/** A promise that resolves after every microtask, and after the immediates that are waiting now. */
+const turn = (): Promise<void> => new Promise((resolve) => void nodeSetImmediate(resolve));
+
+/** Resolves when nothing more happens unless time passes. */
+export async function settle(): Promise<void> {
+  do await turn();
+  while (waiting.size > 0);
+}
+
+/** Lets time pass: timers run one by one, and after each whatever follows from it. */
+export async function advance(clock: SimClock, forMs: number): Promise<void> {
+  const untilMs = clock.monotonic() + forMs;
+  await settle();
+  while (clock.step(untilMs)) await settle();
+}

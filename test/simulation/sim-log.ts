@@ -1,0 +1,170 @@
+/**
+ * The log in memory. Everything is durable at once and nothing fails: what a process sees of that is for its `Wire`
+ * to say. Time is the clock's alone: records and assignments arrive in timers of 0 ms.
+ */
+import type { Clock } from '../../src/clock.ts';
+import {
+  type AppendRecord,
+  type Assignment,
+  type EventLog,
+  type LogRecord,
+  LogUnavailableError,
+  type PartitionOffsets,
+  type Position,
+  type Subscriber,
+  type Subscription,
+  type TailHandle,
+  type TopicPartition,
+} from '../../src/storage/event-log.ts';
+import { partitionOf } from '../../src/storage/murmur2.ts';
+import { TOPICS, type Topic } from '../../src/storage/topics.ts';
+import { Member } from './sim-log-member.ts';
+
+export interface SimLogOptions {
+  readonly clock: Clock;
+  readonly partitions: number;
+  readonly identity: string;
+}
+
+export class SimLog implements EventLog {
+  readonly #options: SimLogOptions;
+  readonly #records: ReadonlyMap<Topic, readonly LogRecord[][]>;
+  readonly #commits = new Map<string, number>();
+  readonly #tails = new Set<(records: readonly LogRecord[]) => void>();
+  /** In the order in which they joined. */
+  #members: readonly Member[] = [];
+  #generation = 0;
+  /** Records without a key go to one partition after another. */
+  #nextPartition = 0;
+  #closed = false;
+
+  constructor(options: SimLogOptions) {
+    this.#options = options;
+    this.#records = new Map(
+      TOPICS.map((topic) => [topic, Array.from({ length: options.partitions }, (): LogRecord[] => [])]),
+    );
+  }
+
+  identity(): string {
+    return this.#options.identity;
+  }
+
+  async partitionCount(): Promise<number> {
+    return this.#options.partitions;
+  }
+
+  async append(records: readonly AppendRecord[]): Promise<readonly Position[]> {
+    if (this.#closed) throw new LogUnavailableError('The log is closed.');
+    const appended = records.map((record) => this.#appendOne(record));
+    this.#wake();
+    for (const tail of this.#tails) this.#options.clock.after(0, () => tail(appended));
+    return appended.map(({ partition, offset }) => ({ partition, offset }));
+  }
+
+  async subscribe(subscriber: Subscriber): Promise<Subscription> {
+    if (this.#closed) throw new LogUnavailableError('The log is closed.');
+    const member = new Member(subscriber, {
+      clock: this.#options.clock,
+      read: (at) => this.read(at.topic, at.partition),
+      committed: (at) => this.#commits.get(commitKey(subscriber.group, at)),
+      commit: (at, offset) => this.#commits.set(commitKey(subscriber.group, at), offset),
+      leave: () => {
+        this.#members = this.#members.filter((other) => other !== member);
+        this.#rebalance(subscriber.group);
+      },
+    });
+    this.#members = [...this.#members, member];
+    this.#options.clock.after(0, () => this.#rebalance(subscriber.group));
+    return member;
+  }
+
+  /** The subscriber has died: its partitions go to the others without a word to it. */
+  drop(subscription: Subscription): void {
+    this.#members.find((member) => member === subscription)?.die();
+  }
+
+  async tail(
+    topics: readonly Topic[],
+    onRecords: (records: readonly LogRecord[]) => void,
+  ): Promise<TailHandle> {
+    const tail = (records: readonly LogRecord[]) => {
+      const wanted = records.filter(({ topic }) => topics.includes(topic));
+      if (wanted.length > 0 && this.#tails.has(tail)) onRecords(wanted);
+    };
+    this.#tails.add(tail);
+    return { close: async () => void this.#tails.delete(tail) };
+  }
+
+  async offsets(topic: Topic): Promise<readonly PartitionOffsets[]> {
+    return (this.#records.get(topic) ?? []).map(({ length }, partition) => ({
+      partition,
+      first: 0,
+      end: length,
+    }));
+  }
+
+  async committed(group: string, topic: Topic): Promise<ReadonlyMap<number, number>> {
+    const commits = new Map<number, number>();
+    for (let partition = 0; partition < this.#options.partitions; partition++) {
+      const offset = this.#commits.get(commitKey(group, { topic, partition }));
+      if (offset !== undefined) commits.set(partition, offset);
+    }
+    return commits;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#tails.clear();
+    for (const member of this.#members) await member.close();
+  }
+
+  /** All records of a partition. */
+  read(topic: Topic, partition: number): readonly LogRecord[] {
+    return this.#records.get(topic)?.[partition] ?? [];
+  }
+
+  /** All records of a topic, one partition after another. */
+  readAll(topic: Topic): readonly LogRecord[] {
+    return (this.#records.get(topic) ?? []).flat();
+  }
+
+  #appendOne(record: AppendRecord): LogRecord {
+    const { partitions } = this.#options;
+    const partition =
+      record.key === null ? this.#nextPartition++ % partitions : partitionOf(record.key, partitions);
+    const stored = this.#records.get(record.topic)?.[partition];
+    if (stored === undefined) throw new Error(`there is no topic ${record.topic}`);
+    const appended = { ...record, value: Buffer.from(record.value), partition, offset: stored.length };
+    stored.push(appended);
+    return appended;
+  }
+
+  #wake(): void {
+    for (const member of this.#members) member.wake();
+  }
+
+  /** The partitions of a topic are dealt out in turn to the members that subscribed to it. */
+  #rebalance(group: string): void {
+    const members = this.#members.filter((member) => member.subscriber.group === group);
+    const owners = new Map<Member, TopicPartition[]>(members.map((member) => [member, []]));
+    for (const topic of TOPICS) {
+      const interested = members.filter((member) => member.subscriber.topics.includes(topic));
+      if (interested.length === 0) continue;
+      for (let partition = 0; partition < this.#options.partitions; partition++) {
+        const owner = interested[partition % interested.length];
+        if (owner) owners.get(owner)?.push({ topic, partition });
+      }
+    }
+    for (const [member, own] of owners) member.revokeOthers(own);
+    // A member may have left in one of these calls, and the rebalance of that has already dealt anew.
+    if (members.some((member) => !this.#members.includes(member))) return;
+    for (const [member, own] of owners) {
+      for (const at of own) {
+        if (!member.holds(at)) member.assign({ ...at, generation: ++this.#generation });
+      }
+    }
+  }
+}
+
+const commitKey = (group: string, { topic, partition }: TopicPartition | Assignment): string =>
+  `${group} ${topic} ${partition}`;

@@ -1,0 +1,223 @@
+/**
+ * Persons and progress in memory, as the port has them. Every call is one transaction, serial and at once; what a
+ * process sees of it is for its `Wire` to say. It keeps the witness: the order in which folds were saved.
+ */
+import type { PersonUuid } from '../../src/event/ids.ts';
+import { type Group, type GroupId, groupKey } from '../../src/person/group.ts';
+import type { Person } from '../../src/person/person.ts';
+import {
+  type Acquired,
+  type DeletedPerson,
+  FencedError,
+  type FoldedRange,
+  type Found,
+  type GroupType,
+  type GroupTypeId,
+  type Identity,
+  type Mapping,
+  type OffsetRange,
+  type PartitionEpoch,
+  type PartitionKey,
+  type PartitionSave,
+  type PersonStore,
+  type PersonWithIds,
+  type PersonWork,
+  type Progress,
+  type Recorded,
+  type Saved,
+} from '../../src/storage/person-store.ts';
+import { saveWorks } from './sim-save.ts';
+
+/** One saved work: what it folded, in that order, and the persons after it. */
+export interface Witnessed {
+  readonly atMs: number;
+  readonly offsets: PersonWork['offsets'];
+  readonly persons: readonly Person[];
+}
+
+export interface MappingRow {
+  readonly person: PersonUuid;
+  readonly version: number;
+}
+
+interface PartitionRow {
+  epoch: number;
+  foldedBelow: number;
+  folded: readonly FoldedRange[];
+  progress: Progress;
+}
+
+const GROUP_TYPES_MAX = 5;
+
+/** The tables. */
+export class SimStore {
+  readonly persons = new Map<PersonUuid, Person>();
+  /** By `identityKey`. */
+  readonly ids = new Map<string, MappingRow>();
+  readonly deleted = new Map<PersonUuid, DeletedPerson>();
+  /** By `groupKey`. */
+  readonly groups = new Map<string, Group>();
+  readonly witness: Witnessed[] = [];
+  readonly #groupTypes = new Map<string, GroupType>();
+  readonly #partitions = new Map<string, PartitionRow>();
+  readonly #nowMs: () => number;
+  readonly #mergeIdsMax: number;
+
+  /** `mergeIdsMax`: distinct ids that one merge may move. */
+  constructor(nowMs: () => number, mergeIdsMax = Number.POSITIVE_INFINITY) {
+    this.#nowMs = nowMs;
+    this.#mergeIdsMax = mergeIdsMax;
+  }
+
+  acquire(key: PartitionKey, firstOffset: number): Acquired {
+    const row = this.#partitions.get(partitionName(key)) ?? newPartition(firstOffset);
+    this.#partitions.set(partitionName(key), row);
+    row.epoch += 1;
+    const { epoch, foldedBelow, folded, progress } = row;
+    return { epoch, foldedBelow, folded, progress };
+  }
+
+  findByIds(ids: readonly Identity[]): readonly Found[] {
+    return ids.flatMap(({ teamId, distinctId }) => {
+      const person = this.personOf({ teamId, distinctId });
+      return person ? [{ teamId, distinctId, person }] : [];
+    });
+  }
+
+  findRecorded(persons: readonly PersonUuid[], groups: readonly GroupId[]): Recorded {
+    const found: PersonWithIds[] = [];
+    const deleted: DeletedPerson[] = [];
+    for (const uuid of new Set(persons)) {
+      const person = this.persons.get(uuid);
+      if (person) found.push({ person, ids: this.idsOf(person) });
+      const gone = this.deleted.get(uuid);
+      if (gone) deleted.push(gone);
+    }
+    return { persons: found, deleted, groups: this.findGroups(groups) };
+  }
+
+  groupTypes(types: readonly GroupTypeId[]): readonly GroupType[] {
+    return types.map(({ teamId, type }) => {
+      const known = this.#groupTypes.get(`${teamId}:${type}`);
+      if (known) return known;
+      const index = this.typesOf(teamId).length;
+      if (index >= GROUP_TYPES_MAX) return { teamId, type, index: undefined };
+      const allotted = { teamId, type, index };
+      this.#groupTypes.set(`${teamId}:${type}`, allotted);
+      return allotted;
+    });
+  }
+
+  findGroups(groups: readonly GroupId[]): readonly Group[] {
+    return groups.flatMap((id) => this.groups.get(groupKey(id)) ?? []);
+  }
+
+  save(partitions: readonly PartitionEpoch[], works: readonly PersonWork[]): readonly Saved[] {
+    this.#checkEpochs(partitions);
+    const { saved, persons, groups } = saveWorks(this, works, this.#mergeIdsMax);
+    const offsets: PersonWork['offsets'][number][] = [];
+    works.forEach((work, index) => {
+      const one = saved[index];
+      if (one?.kind !== 'saved' || work.offsets.length === 0) return;
+      offsets.push(...work.offsets);
+      this.witness.push({
+        atMs: this.#nowMs(),
+        offsets: work.offsets,
+        persons: [...one.folded.known.persons.values()],
+      });
+    });
+    for (const { key } of partitions) {
+      const own = offsets.filter(({ partition }) => partition === key.partition);
+      const ranges = rangesOf(own.map(({ offset }) => offset));
+      const row = this.#row(key);
+      row.folded = [...row.folded, ...ranges.map((range) => ({ ...range, persons, groups }))];
+    }
+    return saved;
+  }
+
+  saveProgress(partitions: readonly PartitionSave[]): void {
+    this.#checkEpochs(partitions);
+    for (const { key, progress, foldedBelow } of partitions) {
+      const row = this.#row(key);
+      row.progress = progress;
+      row.foldedBelow = Math.max(row.foldedBelow, foldedBelow);
+      row.folded = row.folded.filter(({ to }) => to >= row.foldedBelow);
+    }
+  }
+
+  /** Where every partition of the log stands, by the last progress saved. */
+  progress(): readonly Progress[] {
+    return [...this.#partitions.values()].map(({ progress }) => progress);
+  }
+
+  personOf(identity: Identity): Person | undefined {
+    const row = this.ids.get(identityKey(identity));
+    return row && this.persons.get(row.person);
+  }
+
+  idsOf({ teamId, uuid }: Person): readonly Mapping[] {
+    const prefix = `${teamId}:`;
+    const mappings: Mapping[] = [];
+    for (const [key, { person, version }] of this.ids) {
+      if (person === uuid)
+        mappings.push({ distinctId: key.slice(prefix.length) as Mapping['distinctId'], version });
+    }
+    return mappings;
+  }
+
+  /** A project's group types, in the order of their places. */
+  typesOf(teamId: number): readonly GroupType[] {
+    return [...this.#groupTypes.values()].filter((type) => type.teamId === teamId);
+  }
+
+  #row(key: PartitionKey): PartitionRow {
+    const row = this.#partitions.get(partitionName(key));
+    if (row === undefined) throw new Error(`partition ${partitionName(key)} was never taken`);
+    return row;
+  }
+
+  #checkEpochs(partitions: readonly PartitionEpoch[]): void {
+    for (const { key, epoch } of partitions) {
+      if (this.#row(key).epoch !== epoch) throw new FencedError(`${partitionName(key)} has another owner`);
+    }
+  }
+}
+
+/** The store as a process reaches it: `call` decides when a transaction happens, and what is heard of it. */
+export function personStoreOf(
+  store: SimStore,
+  call: <Result>(name: string, transaction: () => Result) => Promise<Result>,
+): PersonStore {
+  return {
+    acquire: (key, firstOffset) => call('acquire', () => store.acquire(key, firstOffset)),
+    findByIds: (ids) => call('findByIds', () => store.findByIds(ids)),
+    findRecorded: (persons, groups) => call('findRecorded', () => store.findRecorded(persons, groups)),
+    groupTypes: (types) => call('groupTypes', () => store.groupTypes(types)),
+    findGroups: (groups) => call('findGroups', () => store.findGroups(groups)),
+    save: (partitions, works) => call('save', () => store.save(partitions, works)),
+    saveProgress: (partitions) => call('saveProgress', () => store.saveProgress(partitions)),
+  };
+}
+
+export const identityKey = ({ teamId, distinctId }: Identity): string => `${teamId}:${distinctId}`;
+
+const partitionName = ({ logId, topic, partition }: PartitionKey): string => `${logId} ${topic} ${partition}`;
+
+function newPartition(firstOffset: number): PartitionRow {
+  return {
+    epoch: 0,
+    foldedBelow: firstOffset,
+    folded: [],
+    progress: { firstOffset, readPosition: firstOffset, unfinished: [], held: 0, inFlight: 0, fates: {} },
+  };
+}
+
+function rangesOf(offsets: readonly number[]): OffsetRange[] {
+  const ranges: OffsetRange[] = [];
+  for (const offset of offsets.toSorted((a, b) => a - b)) {
+    const last = ranges.at(-1);
+    if (last?.to === offset - 1) ranges[ranges.length - 1] = { from: last.from, to: offset };
+    else ranges.push({ from: offset, to: offset });
+  }
+  return ranges;
+}
