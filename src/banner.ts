@@ -12,7 +12,13 @@ export interface Ready {
 export function banner({ captureUrl, consoleUrl, token, startedMs }: Ready, paint: Paint): string {
   const field = (name: string, value: string) => `  ${paint('dim', name.padEnd(14))} ${value}`;
   const command = (text: string) => `    ${paint('cyan', text)}`;
-  const event = { api_key: token ?? 'YOUR_TOKEN', event: 'hello', distinct_id: 'newcomer' };
+  const event = {
+    api_key: token ?? 'YOUR_TOKEN',
+    event: 'hello',
+    distinct_id: 'newcomer',
+    // Anonymous, as an SDK's first event is: nobody has to say who it is, so it does not wait for that.
+    properties: { $device_id: 'newcomer' },
+  };
   return `
   ${paint('bold', 'Tributary runs')} ${paint('dim', `(ready in ${(startedMs / 1000).toFixed(1)} s, Ctrl-C ends it)`)}
 

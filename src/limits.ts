@@ -125,6 +125,8 @@ export const LIMITS = {
     /** How long `send` waits for the row, and how often it looks. */
     rowTimeoutMs: 10_000,
     rowPollMs: 25,
+    /** How often it looks whether a held event has been released. */
+    heldPollMs: 100,
     /** How long a command waits for a system that is starting. */
     startTimeoutMs: 15_000,
     startPollMs: 200,

@@ -127,6 +127,21 @@ export const SETTINGS = {
     meaning: 'Database at `CLICKHOUSE_URL`',
     read: (value) => (/^\w+$/.test(value) ? value : undefined),
   }),
+  bufferConversionSeconds: setting({
+    name: 'BUFFER_CONVERSION_SECONDS',
+    default: 60,
+    takes: 'a whole number of seconds, 0 to 3600 (0: no event waits)',
+    meaning:
+      'How long events of an id that nobody knows wait for the `$identify` or alias that says who it is',
+    read: integer(0, 3600),
+  }),
+  holdMb: setting({
+    name: 'HOLD_MB',
+    default: 256,
+    takes: 'a whole number of megabytes, 1 to 65536',
+    meaning: 'Bound of such events in memory; past it the oldest go on early',
+    read: integer(1, 65_536),
+  }),
   personCacheMb: setting({
     name: 'PERSON_CACHE_MB',
     default: 256,
@@ -159,8 +174,6 @@ export const UNSUPPORTED: readonly { name: string; harmless?: string; instead: s
     harmless: 'loader',
     instead: 'leave it unset, the loader moves the rows',
   },
-  { name: 'BUFFER_CONVERSION_SECONDS', harmless: '0', instead: 'leave it unset, no event is held' },
-  { name: 'HOLD_MB', instead: 'leave it unset, no event is held' },
   { name: 'SPOOL_MB', instead: 'leave it unset, there is no spool' },
 ];
 

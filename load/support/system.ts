@@ -51,6 +51,7 @@ export class System {
       CAPTURE_PORT: String(capturePort),
       CONSOLE_HOST: '127.0.0.1',
       CONSOLE_PORT: String(consolePort),
+      BUFFER_CONVERSION_SECONDS: '0',
       MEMORY_FILE: join(folder, 'memory.jsonl'),
     };
   }

@@ -1,6 +1,7 @@
 /** Requests to the console of the running system. */
 import type { Books } from '../books.ts';
 import type { Config } from '../config.ts';
+import type { HeldAnswer } from '../console/held.ts';
 import type { Database } from '../console/server.ts';
 import { LIMITS } from '../limits.ts';
 import { UsageError } from './command.ts';
@@ -31,18 +32,32 @@ export class ConsoleClient {
     return books;
   }
 
+  async held(eventUuid: string): Promise<HeldAnswer> {
+    const response = await this.#request(`/_held?event=${eventUuid}`, LIMITS.commands.requestTimeoutMs);
+    if (response.status !== 404) await requireOk(response);
+    const answer: HeldAnswer = JSON.parse(await response.text());
+    return answer;
+  }
+
   async #ask(path: string, timeoutMs: number, body?: string): Promise<string> {
-    const response = await fetch(`${this.#url}${path}`, {
+    const response = await this.#request(path, timeoutMs, body);
+    await requireOk(response);
+    return response.text();
+  }
+
+  #request(path: string, timeoutMs: number, body?: string): Promise<Response> {
+    return fetch(`${this.#url}${path}`, {
       headers: this.#headers,
       signal: AbortSignal.timeout(timeoutMs),
       ...(body === undefined ? {} : { method: 'POST', body }),
     }).catch((error: unknown) => {
       throw new UsageError(`the console at ${this.#url} does not answer: ${causeOf(error)}`);
     });
-    const text = await response.text();
-    if (!response.ok) throw new UsageError(text.trim());
-    return text;
   }
+}
+
+async function requireOk(response: Response): Promise<void> {
+  if (!response.ok) throw new UsageError((await response.text()).trim());
 }
 
 /** `fetch` hides what went wrong behind "fetch failed". */

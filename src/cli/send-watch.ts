@@ -1,5 +1,6 @@
 /** Looks for what became of one event: its row, its dead letter, or a drop in the books. */
 import type { Books } from '../books.ts';
+import type { HeldAnswer } from '../console/held.ts';
 import type { ConsoleClient } from './client.ts';
 import type { Found } from './send-outcome.ts';
 
@@ -24,6 +25,10 @@ export class Watch {
 
   books(): Promise<Books> {
     return this.#client.books();
+  }
+
+  held(): Promise<HeldAnswer> {
+    return this.#client.held(this.#uuid);
   }
 
   /** `undefined`: nothing yet. */

@@ -54,7 +54,13 @@ function cell(value: unknown): string {
 /** Without control characters: data must not move the cursor of whoever looks at it. */
 export function plain(value: unknown): string {
   const text = typeof value === 'string' ? value : value === null ? 'NULL' : JSON.stringify(value);
-  return (text ?? '').replace(/[\0-\x1f\x7f-\x9f]/g, (char) => JSON.stringify(char).slice(1, -1));
+  return (text ?? '').replace(/[\0-\x1f\x7f-\x9f]/g, escaped);
+}
+
+function escaped(char: string): string {
+  const text = JSON.stringify(char).slice(1, -1);
+  // JSON leaves DEL and the C1 controls as they are.
+  return text === char ? `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}` : text;
 }
 
 export function jsonLines(rows: readonly Row[]): string {

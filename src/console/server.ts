@@ -1,12 +1,15 @@
 /** The console port: health, metrics, the books and queries. Never on the capture port. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { HoldReport } from '../actors/hold-report.ts';
 import type { Books } from '../books.ts';
+import { parseUuid } from '../event/ids.ts';
 import { LIMITS } from '../limits.ts';
 import type { Logger } from '../logger.ts';
 import { QueryRefusedError } from '../storage/clickhouse-port.ts';
 import { denied } from './access.ts';
 import { readBody } from './body.ts';
 import type { Check } from './checks.ts';
+import { heldAnswer } from './held.ts';
 
 /** The databases that `/sql` can ask. */
 export const DATABASES = ['clickhouse', 'postgres'] as const;
@@ -20,6 +23,8 @@ export interface ConsoleSources {
   ready(): Promise<readonly Check[]>;
   metrics(): Promise<string>;
   books(): Promise<Books>;
+  /** `undefined`: the worker knows nothing of this event. */
+  held(eventUuid: string): HoldReport | undefined;
   /**
    * One read-only statement; JSONEachRow. Rejects with `QueryRefusedError` when the database refuses it.
    * `signal`: the client has gone.
@@ -138,8 +143,27 @@ const ROUTES: readonly Route[] = [
       body: `${JSON.stringify(await sources.books())}\n`,
     }),
   },
+  {
+    method: 'GET',
+    path: '/_held',
+    showsData: true,
+    answer: async ({ sources }, url) => answerHeld(sources, url),
+  },
   { method: 'POST', path: '/sql', showsData: true, answer: answerSql },
 ];
+
+function answerHeld(sources: ConsoleSources, url: URL): Answer {
+  const uuid = parseUuid(url.searchParams.get('event') ?? '');
+  if (uuid === undefined) {
+    return { status: 400, body: 'event names the event to ask for: /_held?event=<its uuid>\n' };
+  }
+  const answer = heldAnswer(sources.held(uuid));
+  return {
+    status: answer.state === 'unknown' ? 404 : 200,
+    type: JSON_TYPE,
+    body: `${JSON.stringify(answer)}\n`,
+  };
+}
 
 async function answerSql({ sources }: ConsoleOptions, url: URL, request: IncomingMessage): Promise<Answer> {
   const asked = url.searchParams.get('database') ?? 'clickhouse';
@@ -183,6 +207,7 @@ SDKs post to ${captureUrl}. Here:
   GET  /_ready     503 while something is missing, with what it is
   GET  /_metrics   for Prometheus
   GET  /_ledger    the books: what became of every event
+  GET  /_held      ?event=<uuid>: whether that event is held, for whom and until when
   POST /sql        one read-only statement; ?database=clickhouse (default) or postgres
 `;
 }

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { jsonLines, type Paint, paintFor, table } from '../../src/cli/terminal.ts';
+import { jsonLines, type Paint, paintFor, plain as safe, table } from '../../src/cli/terminal.ts';
 import { keyTexts, keyValues } from '../../src/cli/values.ts';
 
 const plain: Paint = (_, text) => text;
@@ -13,6 +13,12 @@ t.test('rows are aligned, numbers to the right, long and strange values tamed', 
   t.equal(lines[0], 'event            count  note');
   t.equal(lines[1], 'hello                2  NULL');
   t.equal(lines[2], `bye\\n\\u001b[31m   1000  ${'x'.repeat(79)}…`);
+});
+
+t.test('no control character of the data reaches the terminal', async (t) => {
+  t.equal(safe('a\0\t\x1b[31m\x7f\x9b31m'), 'a\\u0000\\t\\u001b[31m\\u007f\\u009b31m');
+  t.equal(safe({ id: '\x9b' }), '{"id":"\\u009b"}');
+  t.equal(safe(null), 'NULL');
 });
 
 t.test('rows wider than the terminal get a line for each value', async (t) => {

@@ -1,7 +1,9 @@
 import { request } from 'node:http';
 import t, { type Test } from 'tap';
+import type { HoldReport } from '../../src/actors/hold-report.ts';
 import type { Check } from '../../src/console/checks.ts';
 import { type Console, type ConsoleSources, startConsole } from '../../src/console/server.ts';
+import { asDistinctId, asEventUuid } from '../../src/event/ids.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { silentLogger } from '../../src/logger.ts';
 import { QueryRefusedError } from '../../src/storage/clickhouse-port.ts';
@@ -19,11 +21,25 @@ const BOOKS = {
   door: { refused: {}, dead_lettered: {}, discarded: {} },
 };
 
+const uuid = (last: number): string => `0195a1b2-0000-7000-8000-00000000000${last}`;
+const ALICE = asDistinctId('Alice');
+const HELD: Readonly<Record<string, HoldReport>> = {
+  [uuid(1)]: { state: 'held', distinctId: ALICE, untilMs: Date.UTC(2026, 0, 2, 3, 4, 5, 678), events: 3 },
+  [uuid(2)]: {
+    state: 'released',
+    distinctId: ALICE,
+    by: 'person',
+    byEvent: { uuid: asEventUuid(uuid(9)), name: '$identify' },
+  },
+  [uuid(3)]: { state: 'released', distinctId: ALICE, by: 'time', byEvent: undefined },
+};
+
 const SOURCES: ConsoleSources = {
   health: () => [{ name: 'worker', ok: true }],
   ready: async () => [{ name: 'worker', ok: true }],
   metrics: async () => 'tributary_x 1\n',
   books: async () => BOOKS,
+  held: (eventUuid) => HELD[eventUuid],
   async query(database, sql) {
     if (sql === 'away') throw new Error('cannot be reached');
     if (sql === 'wrong') throw new QueryRefusedError('Syntax error at wrong');
@@ -115,6 +131,38 @@ t.test('/sql asks the database that is named, and passes on its refusal', async 
   t.match(await sql('', long), { status: 413, body: /at most/ });
   const chunked = await ask(console, '/sql', { body: long, headers: { 'transfer-encoding': 'chunked' } });
   t.match(chunked, { status: 413 });
+});
+
+t.test('/_held tells what the hold knows of an event, and 404 when it knows nothing', async (t) => {
+  const console = await startTest(t);
+  const held = async (query: string) => {
+    const { status, body } = await ask(console, `/_held${query}`);
+    return [status, JSON.parse(body)];
+  };
+  t.same(await held(`?event=${uuid(1)}`), [
+    200,
+    { state: 'held', distinct_id: 'Alice', until: '2026-01-02T03:04:05.678Z', events: 3 },
+  ]);
+  t.same(await held(`?event=${uuid(2).toUpperCase()}`), [
+    200,
+    {
+      state: 'released',
+      distinct_id: 'Alice',
+      by: 'person',
+      by_event: { uuid: uuid(9), name: '$identify' },
+    },
+  ]);
+  t.same(await held(`?event=${uuid(3)}`), [
+    200,
+    { state: 'released', distinct_id: 'Alice', by: 'time', by_event: null },
+  ]);
+  t.same(await held(`?event=${uuid(4)}`), [404, { state: 'unknown' }]);
+  for (const query of ['', '?event=', '?event=Alice']) {
+    t.match(await ask(console, `/_held${query}`), { status: 400, body: /its uuid/ });
+  }
+  const elsewhere = { headers: { host: 'evil.example' } };
+  t.match(await ask(console, `/_held?event=${uuid(1)}`, elsewhere), { status: 403 });
+  t.match((await ask(console, '/')).body, '/_held');
 });
 
 t.test('without a token, data is shown to this machine only, under its own name', async (t) => {

@@ -69,7 +69,7 @@ export interface RunningSystem {
   stop(): Promise<Ended>;
 }
 
-/** `npm start` on free ports. Ends with the test process at the latest. */
+/** `npm start` on free ports; no event is held, unless `env` says so. Ends with the test process at the latest. */
 export async function startSystemProcess(
   dataDir: string,
   env: Readonly<Record<string, string>> = {},
@@ -78,6 +78,7 @@ export async function startSystemProcess(
     TRIBUTARY_DATA_DIR: dataDir,
     CAPTURE_PORT: '0',
     CONSOLE_PORT: '0',
+    BUFFER_CONVERSION_SECONDS: '0',
     ...env,
   });
   const { captureUrl, consoleUrl }: { captureUrl: string; consoleUrl: string } = JSON.parse(

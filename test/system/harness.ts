@@ -101,12 +101,16 @@ async function clear(parent: string): Promise<void> {
   await rm(parent, { recursive: true, force: true });
 }
 
-/** The environment of this process without settings: a developer's own, or a `.env`, must not reach the tests. */
+/**
+ * The environment of this process without settings: a developer's own, or a `.env`, must not reach the tests. No event
+ * is held, unless the test says so; an empty value means the default.
+ */
 function environment(settings: Environment): NodeJS.ProcessEnv {
   const names = [...Object.values(SETTINGS), ...UNSUPPORTED].map(({ name }) => name);
   const unset = Object.fromEntries(names.map((name) => [name, '']));
   const { NODE_OPTIONS: _options, ...inherited } = process.env;
-  return { ...inherited, ...unset, CAPTURE_PORT: '0', CONSOLE_PORT: '0', ...settings };
+  const ours = { CAPTURE_PORT: '0', CONSOLE_PORT: '0', BUFFER_CONVERSION_SECONDS: '0' };
+  return { ...inherited, ...unset, ...ours, ...settings };
 }
 
 /** Runs a program in the project's folder until it ends. */
