@@ -1,4 +1,5 @@
 /** What the core takes from outside instead of reaching for it: time, ids, and where to report. */
+import type { HoldNotice } from './actors/hold-report.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { DerivePersonUuid, EventUuid } from './event/ids.ts';
 import { derivePersonUuid, deriveRecordUuid, newEventUuid } from './ids.ts';
@@ -14,6 +15,8 @@ export interface Environment {
   readonly derivePersonUuid: DerivePersonUuid;
   /** One id for one record of a log, whenever it is asked for. */
   readonly deriveRecordUuid: (topic: string, partition: number, offset: number) => string;
+  /** Told, once in a while, that events are held. */
+  readonly onHeld?: (notice: HoldNotice) => void;
 }
 
 /** The machine's own. */

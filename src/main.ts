@@ -1,5 +1,7 @@
 /** `npm start`: the process around the system. Settings, signals, exit codes, and what a terminal shows. */
+import type { HoldNotice } from './actors/hold-report.ts';
 import { banner } from './banner.ts';
+import { holdNoticeText } from './cli/hold-text.ts';
 import { paintFor } from './cli/terminal.ts';
 import { sleep, systemClock } from './clock.ts';
 import { type Config, ConfigError, loadConfig } from './config.ts';
@@ -59,13 +61,22 @@ async function start(config: Config, parts: Parts, logger: Logger): Promise<void
       import('./system.ts'),
       import('./environment.ts'),
     ]);
-    const system = await startSystem(config, parts, realEnvironment(logger));
+    const environment = { ...realEnvironment(logger), onHeld: tellHeld(config, logger) };
+    const system = await startSystem(config, parts, environment);
     const startedMs = Math.round(performance.now());
     if (onTerminal) process.stdout.write(banner({ ...system, startedMs }, paintFor(process.stdout)));
     else logger.info({ ...system, startedMs }, 'ready');
   } finally {
     cancelProgress();
   }
+}
+
+/** Whoever looks at a terminal is told why a row is not there yet. */
+function tellHeld({ bufferConversionSeconds }: Config, logger: Logger): (notice: HoldNotice) => void {
+  return (notice) => {
+    if (onTerminal) process.stdout.write(`${holdNoticeText(notice, bufferConversionSeconds)}\n`);
+    else logger.debug({ ...notice }, 'events are held');
+  };
 }
 
 /** The first signal stops every part in order, the second one exits at once. Gives whether one has come. */
