@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { realEnvironment } from '../src/environment.ts';
 import { decodeCaptured, openEvent } from '../src/event/event.ts';
 import { asDistinctId, asTeamId } from '../src/event/ids.ts';
-import { eventRow } from '../src/event/rows.ts';
+import { eventRow, type PersonOnRow } from '../src/event/rows.ts';
 import { derivePersonUuid } from '../src/ids.ts';
 import { LOADER_GROUP, startLoader } from '../src/loader/loader.ts';
 import { silentLogger } from '../src/logger.ts';
@@ -106,12 +106,13 @@ function rowRecords(): AppendRecord[] {
     const decoded = decodeCaptured(Buffer.from(captured.value).toString());
     if ('malformed' in decoded) throw new Error(decoded.malformed);
     const event = openEvent(decoded, TEAM, captured.timestamp);
-    const row = eventRow(event, JSON.stringify(event.properties), '', {
+    const person: PersonOnRow = {
       uuid: derivePersonUuid(TEAM, distinctId),
       createdAtMs: captured.timestamp,
       properties: JSON.stringify({ email: `${distinctId}@example.com`, plan: 'enterprise' }),
       mode: 'full',
-    });
+    };
+    const row = eventRow(event, JSON.stringify(event.properties), '', person, []);
     const headers = { source: `0:${index}` };
     return { topic: TOPIC, key: event.uuid, value: Buffer.from(row), headers, timestamp: captured.timestamp };
   });

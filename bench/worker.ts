@@ -58,6 +58,8 @@ async function startContest(parts: Parts): Promise<Contest> {
         limits: LIMITS.worker,
         transforms: TRANSFORMS,
         personCacheBytesMax: PERSON_CACHE_BYTES,
+        holdMs: 0,
+        holdBytesMax: PERSON_CACHE_BYTES,
         onFault: throwLater,
       }),
     (started) => started.close(),

@@ -1,28 +1,34 @@
 /** One record on its way from its lane to its row. */
-import type { Foldable } from '../person/fold.ts';
+import type { DistinctId } from '../event/ids.ts';
+import type { Foldable, FoldInput } from '../person/fold.ts';
 
 export interface Entry extends Foldable {
   readonly partition: number;
   readonly offset: number;
   /** Of the record's value. */
   readonly bytes: number;
+  /** When the log took the record, milliseconds since the epoch. */
+  readonly recordedAtMs: number;
   /** Milliseconds since the epoch: the record's own, less a second where its row may have been sent before. */
   readonly rowTimestampMs: number;
+  /** When this owner first read it, by the monotonic clock. */
+  readonly seenAtMs: number;
+  /** It was held, and its time is over: it is not held again. */
+  readonly released: boolean;
 }
 
-/** What the dispatcher believed of the entry's distinct id when it decided whose the event is. */
-export type Claim =
-  /** It has no person, and gets this one. */
-  | 'new'
-  /** It leads to this person. */
-  | 'known'
-  /** It has no person, and the event wants none. */
-  | 'none';
-
-export interface Routed {
+export interface Routed extends FoldInput {
   readonly entry: Entry;
-  readonly claim: Claim;
+  /** Ids that it stands on: they stay as they are believed until it is saved or redone. */
+  readonly ids: readonly DistinctId[];
 }
 
 /** By partition and offset: the order in which a redo goes. */
 export const inLogOrder = (a: Entry, b: Entry): number => a.partition - b.partition || a.offset - b.offset;
+
+/** A partition's records up to this one have been dispatched, or have ended before. */
+export interface Reached {
+  readonly partition: number;
+  readonly offset: number;
+  readonly recordedAtMs: number;
+}

@@ -11,13 +11,12 @@
  * Moves: idle → waiting → gathering, blocked → gathering → saving → idle, waiting; any → closed
  */
 import type { Cancel, Clock } from '../clock.ts';
-import type { Folded, FoldOutcome } from '../person/fold.ts';
-import { DataRefusedError, type Mapping, type PersonWork, type Saved } from '../storage/person-store.ts';
+import type { PersonWork, Saved } from '../storage/person-store.ts';
 import type { Routed } from './entry.ts';
 import { invariant, Lifecycle, type Moves } from './lifecycle.ts';
 import type { Folding } from './person-actor.ts';
-import { personWork } from './person-work.ts';
-import type { PersonHandle } from './persons.ts';
+import { leaderOf, type PersonHandle } from './persons.ts';
+import { type FoldedPart, type SavedPart, saveAll } from './save-all.ts';
 
 type Mode = 'idle' | 'waiting' | 'blocked' | 'gathering' | 'saving' | 'closed';
 const MOVES: Moves<Mode> = {
@@ -29,19 +28,23 @@ const MOVES: Moves<Mode> = {
   closed: [],
 };
 
-/** One person's events after a save. */
+/** The events of one actor after a save. */
 export interface Flushed {
   readonly handle: PersonHandle;
   readonly routed: readonly Routed[];
-  readonly folded: Folded;
-  /** Ids that this save gave to the person. */
-  readonly newIds: readonly Mapping[];
+  readonly saved: SavedPart;
 }
 
 export interface FlusherOptions {
   readonly clock: Clock;
   readonly eventsMax: number;
   readonly bytesMax: number;
+  /** Folds a person's events, for when a save has to be taken apart. */
+  readonly foldAgain: (
+    part: FoldedPart,
+    believed: PersonWork['believed'],
+    routed: readonly Routed[],
+  ) => PersonWork;
   readonly lingerMs: number;
   readonly save: (works: readonly PersonWork[]) => Promise<readonly Saved[]>;
   /** Calls back, once, when the outbox has room for another batch. */
@@ -53,10 +56,6 @@ export interface FlusherOptions {
   /** A save failed, or its outcome is unknown: replay. */
   readonly onFailure: (error: unknown) => void;
 }
-
-type Result =
-  | { readonly kind: 'saved'; readonly folded: Folded; readonly newIds: readonly Mapping[] }
-  | { readonly kind: 'broken' };
 
 export class Flusher {
   readonly #options: FlusherOptions;
@@ -79,6 +78,11 @@ export class Flusher {
     this.#bytes += bytes;
     if (this.#life.is('idle')) this.#wait();
     else if (this.#life.is('waiting') && this.#isFull) this.#due();
+  }
+
+  /** The second one's actor folds for both. */
+  joined(source: PersonHandle, target: PersonHandle): void {
+    if (this.#dirty.delete(source)) this.#dirty.add(target);
   }
 
   /** Its events go back to the dispatcher. */
@@ -129,8 +133,10 @@ export class Flusher {
     for (const handle of handles) {
       handle.actor.tell({
         kind: 'fold',
+        eventsMax: this.#options.eventsMax,
         offer: (folding) => {
           foldings.push({ handle, folding });
+          if (folding.left > 0) this.#dirty.add(leaderOf(handle));
           if (foldings.length === handles.length && this.#life.is('gathering')) void this.#save(foldings);
         },
       });
@@ -140,11 +146,16 @@ export class Flusher {
 
   async #save(foldings: readonly { handle: PersonHandle; folding: Folding }[]): Promise<void> {
     this.#life.move('saving');
-    let results: readonly Result[];
+    const { save, foldAgain, onSaved, onBroken, onFailure } = this.#options;
+    let results: readonly Saved[];
     try {
-      results = await this.#saveAll(foldings.map(({ folding }) => folding));
+      results = await saveAll(
+        foldings.map(({ folding }) => folding),
+        save,
+        foldAgain,
+      );
     } catch (error) {
-      if (!this.#life.is('closed')) this.#options.onFailure(error);
+      if (!this.#life.is('closed')) onFailure(error);
       return;
     }
     if (this.#life.is('closed')) return;
@@ -152,15 +163,15 @@ export class Flusher {
     const flushed: Flushed[] = [];
     const broken: PersonHandle[] = [];
     foldings.forEach(({ handle, folding }, index) => {
-      const result = results[index];
-      invariant(result !== undefined, 'a save answers for each work');
-      if (result.kind === 'broken') {
-        this.#dirty.delete(handle);
+      const saved = results[index];
+      invariant(saved !== undefined, 'a save answers for each work');
+      if (saved.kind === 'broken') {
+        handle.actor.tell({ kind: 'broken' });
         broken.push(handle);
-      } else flushed.push({ handle, routed: folding.routed, folded: result.folded, newIds: result.newIds });
+      } else flushed.push({ handle, routed: folding.routed, saved });
     });
-    this.#options.onSaved(flushed);
-    if (broken.length > 0) this.#options.onBroken(broken);
+    onSaved(flushed);
+    if (broken.length > 0) onBroken(broken);
 
     if (this.#dirty.size > 0) this.#wait();
     else {
@@ -168,77 +179,4 @@ export class Flusher {
       for (const resolve of this.#onIdle.splice(0)) resolve();
     }
   }
-
-  /** Data that Postgres refuses is narrowed down to its person, then to its event. */
-  async #saveAll(foldings: readonly Folding[]): Promise<readonly Result[]> {
-    const works = foldings.map(({ work }) => work);
-    // Where nothing hangs on a person's state there is nothing to check, to write or to fold twice.
-    if (works.every(({ checked }) => !checked)) return works.map(asBelieved);
-    try {
-      const saved = await this.#options.save(works);
-      return saved.map((one, index) => {
-        const newIds = works[index]?.newIds ?? [];
-        return one.kind === 'saved' ? { kind: 'saved', folded: one.folded, newIds } : one;
-      });
-    } catch (error) {
-      if (!(error instanceof DataRefusedError)) throw error;
-      const [only] = foldings;
-      if (only && foldings.length === 1) return [await this.#saveOneByOne(only, error)];
-      const middle = foldings.length >> 1;
-      return [
-        ...(await this.#saveAll(foldings.slice(0, middle))),
-        ...(await this.#saveAll(foldings.slice(middle))),
-      ];
-    }
-  }
-
-  async #saveOneByOne({ routed, work }: Folding, refused: DataRefusedError): Promise<Result> {
-    const outcomes: FoldOutcome[] = [];
-    let person = work.base;
-    let missing = work.newIds;
-    for (const one of routed) {
-      const ids = missing.filter(({ distinctId }) => distinctId === one.entry.event.distinctId);
-      const own = personWork(work, person, [one], ids);
-      const [result] = await this.#saveEvent(own, routed.length, refused);
-      invariant(result !== undefined, 'a save answers for each work');
-      if (result === 'refused') {
-        const message = refused.message;
-        outcomes.push({ kind: 'failed', reason: 'refused_by_postgres', stage: 'save', message });
-        continue;
-      }
-      // What was saved of this person so far must not be dispatched again: replay knows what was folded.
-      if (result.kind === 'broken') throw new Error('a belief broke while refused data was being set apart');
-      missing = missing.filter((id) => !own.newIds.includes(id));
-      person = result.folded.person;
-      outcomes.push(...result.folded.outcomes);
-    }
-    const changed = person !== work.base;
-    return {
-      kind: 'saved',
-      folded: { person, changed, outcomes },
-      newIds: work.newIds.filter((id) => !missing.includes(id)),
-    };
-  }
-
-  async #saveEvent(
-    work: PersonWork,
-    eventCount: number,
-    refused: DataRefusedError,
-  ): Promise<readonly (Saved | 'refused')[]> {
-    // The only event of its person has just been refused; asking again would give the same answer.
-    if (eventCount === 1) return ['refused'];
-    try {
-      return await this.#options.save([work]);
-    } catch (error) {
-      if (!(error instanceof DataRefusedError)) throw error;
-      refused.message = error.message;
-      return ['refused'];
-    }
-  }
 }
-
-const asBelieved = (work: PersonWork): Result => ({
-  kind: 'saved',
-  folded: work.folded,
-  newIds: work.newIds,
-});

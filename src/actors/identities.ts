@@ -12,9 +12,15 @@ const NOBODY: Belief = { kind: 'nobody' };
 /** Map entry, list entry, strings' headers: measured on Node 20. */
 const ENTRY_OVERHEAD_BYTES = 250;
 
+interface Pin {
+  readonly belief: Belief;
+  /** Unsaved events that stand on the id. */
+  count: number;
+}
+
 export class Identities {
-  /** Decided here and not saved yet. */
-  readonly #decided = new Map<string, Belief>();
+  /** Ids that unsaved work stands on, or that it gives a person. */
+  readonly #pins = new Map<string, Pin>();
   readonly #known: LRUCache<string, Belief>;
 
   constructor(bytesMax: number) {
@@ -27,34 +33,55 @@ export class Identities {
   /** `undefined`: Postgres has to be asked. */
   resolve(identity: Identity): Belief | undefined {
     const key = identityKey(identity);
-    return this.#decided.get(key) ?? this.#known.get(key);
+    return this.#pins.get(key)?.belief ?? this.#known.get(key);
   }
 
-  /** Read from Postgres. What is decided and unsaved stays as it is. */
+  /** Read from Postgres. What unsaved work stands on stays as it is. */
   learn(identity: Identity, person: PersonUuid | undefined): Belief {
-    const belief: Belief = person === undefined ? NOBODY : { kind: 'person', uuid: person };
+    const belief = beliefIn(person);
     this.#known.set(identityKey(identity), belief);
     return belief;
   }
 
-  /** The id will belong to this person, once a save says so. */
-  decide(identity: Identity, person: PersonUuid): void {
-    this.#decided.set(identityKey(identity), { kind: 'person', uuid: person });
+  /** Whom unsaved work believes the id to belong to, if there is any. */
+  pinned(identity: Identity): Belief | undefined {
+    return this.#pins.get(identityKey(identity))?.belief;
   }
 
-  confirm(identity: Identity): void {
+  /** One more unsaved event stands on the id, and on its belonging to this person. True for the first one. */
+  pin(identity: Identity, person: PersonUuid): boolean {
     const key = identityKey(identity);
-    const decided = this.#decided.get(key);
-    if (decided === undefined) return;
-    this.#decided.delete(key);
-    this.#known.set(key, decided);
+    const pin = this.#pins.get(key);
+    if (pin) {
+      pin.count += 1;
+      return false;
+    }
+    this.#pins.set(key, { belief: beliefIn(person), count: 1 });
+    return true;
   }
 
+  /** One event that stood on the id is saved, and the id belongs to this person. */
+  confirm(identity: Identity, person: PersonUuid | undefined): void {
+    this.#unpin(identityKey(identity));
+    this.learn(identity, person);
+  }
+
+  /** One event that stood on the id is redone. */
   forget(identity: Identity): void {
     const key = identityKey(identity);
-    this.#decided.delete(key);
+    this.#unpin(key);
     this.#known.delete(key);
   }
+
+  #unpin(key: string): void {
+    const pin = this.#pins.get(key);
+    if (pin === undefined) return;
+    pin.count -= 1;
+    if (pin.count === 0) this.#pins.delete(key);
+  }
 }
+
+const beliefIn = (person: PersonUuid | undefined): Belief =>
+  person === undefined ? NOBODY : { kind: 'person', uuid: person };
 
 export const identityKey = ({ teamId, distinctId }: Identity): string => `${teamId}:${distinctId}`;

@@ -18,7 +18,7 @@ import { inRanges } from '../storage/offset-ranges.ts';
 import type { FoldedRange } from '../storage/person-store.ts';
 import type { Team, TeamStore } from '../storage/team-store.ts';
 import type { Duplicates } from './duplicates.ts';
-import type { Entry } from './entry.ts';
+import type { Entry, Reached } from './entry.ts';
 import type { Ledger } from './ledger.ts';
 import { Lifecycle, type Moves } from './lifecycle.ts';
 import type { Messages } from './messages.ts';
@@ -46,7 +46,8 @@ export interface LaneOptions {
   readonly backoffMinMs: number;
   readonly backoffMaxMs: number;
   readonly messages: () => Messages;
-  readonly submit: (entries: readonly Entry[]) => void;
+  /** Events that go on, and how far the partition has come with them. */
+  readonly submit: (entries: readonly Entry[], reached: Reached) => void;
   /** Messages of records that end here. */
   readonly send: (batch: Batch) => void;
   /** Records of this range were folded, and their persons' rows may not have left. */
@@ -66,7 +67,7 @@ type Opened =
 export class Lane {
   readonly #options: LaneOptions;
   readonly #life = new Lifecycle<Mode>('lane', MOVES, 'flowing');
-  readonly #queue: (readonly LogRecord[])[] = [];
+  readonly #queue: Poll[] = [];
   readonly #resent = new Set<FoldedRange>();
   /** Who asked for the pause: the partition's own bound, or a full person. */
   readonly #reasons = new Set<unknown>();
@@ -81,8 +82,13 @@ export class Lane {
 
   receive(records: readonly LogRecord[]): void {
     if (this.#life.is('closed')) return;
-    const taken = records.filter(({ offset, value }) => this.#options.ledger.take(offset, value.length));
-    if (taken.length > 0) this.#queue.push(taken);
+    const last = records.at(-1);
+    if (last === undefined) return;
+    const { partition, offset, timestamp } = last;
+    this.#queue.push({
+      taken: records.filter((record) => this.#options.ledger.take(record.offset, record.value.length)),
+      reached: { partition, offset, recordedAtMs: timestamp },
+    });
     this.relieve();
     void this.#run();
   }
@@ -124,11 +130,11 @@ export class Lane {
     if (this.#running) return;
     this.#running = true;
     try {
-      for (let records = this.#queue.shift(); records !== undefined; records = this.#queue.shift()) {
-        const opening = this.#open(records);
+      for (let poll = this.#queue.shift(); poll !== undefined; poll = this.#queue.shift()) {
+        const opening = this.#open(poll.taken);
         const entries = opening instanceof Promise ? await opening : opening;
         if (this.#life.is('closed')) break;
-        this.#options.submit(entries);
+        this.#options.submit(entries, poll.reached);
       }
     } catch (error) {
       if (!this.#life.is('closed')) this.#options.onFailure(error);
@@ -235,10 +241,13 @@ export class Lane {
       partition: record.partition,
       offset: record.offset,
       bytes: record.value.length,
+      recordedAtMs: record.timestamp,
+      seenAtMs: this.#options.clock.monotonic(),
       rowTimestampMs: record.timestamp - earlier,
       event,
       project: team,
       repeat: this.#isFolded(record.offset),
+      released: false,
     };
   }
 
@@ -273,6 +282,12 @@ export class Lane {
       }
     }
   }
+}
+
+/** Records of one poll that are not finished yet, and how far it came. */
+interface Poll {
+  readonly taken: readonly LogRecord[];
+  readonly reached: Reached;
 }
 
 interface DecodedRecord {

@@ -1,6 +1,7 @@
 /**
  * The books of one partition: which records were taken, which have no fate yet, and how often each fate was met.
- * An offset: unread → in flight → finished. What a former owner finished is not taken again.
+ * An offset: unread → in flight → finished, or in flight → held → in flight → finished. What a former owner finished is
+ * not taken again.
  */
 import type { Fate } from '../event/outcome.ts';
 import { toRanges } from '../storage/offset-ranges.ts';
@@ -12,6 +13,8 @@ export class Ledger {
   #readPosition: number;
   /** Bytes of each record that has no fate yet, by offset, in rising order. */
   readonly #unfinished = new Map<number, number>();
+  /** Bytes of each record that is held: it is not in flight. */
+  readonly #held = new Map<number, number>();
   readonly #fates = new Map<string, number>();
   #bytes = 0;
   #taken = 0;
@@ -26,12 +29,12 @@ export class Ledger {
     for (const [fate, count] of Object.entries(progress.fates)) this.#fates.set(fate, count);
   }
 
-  /** Records taken here that have no fate yet; what a former owner left is not among them until it is read again. */
+  /** Records in flight that were taken here; what a former owner left is not among them until it is read again. */
   get taken(): number {
     return this.#taken;
   }
 
-  /** Bytes of the records taken here that have no fate yet. */
+  /** Bytes of the records in flight that were taken here. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -58,12 +61,50 @@ export class Ledger {
     return true;
   }
 
+  /** The record waits for somebody to say who it is about. */
+  hold(offset: number): void {
+    const bytes = this.#unfinished.get(offset);
+    invariant(bytes !== undefined && !this.#held.has(offset), `offset ${offset} cannot be held`);
+    this.#held.set(offset, bytes);
+    this.#bytes -= bytes;
+    this.#taken -= 1;
+    this.#changed = true;
+  }
+
+  /** It goes on. */
+  release(offset: number): void {
+    const bytes = this.#held.get(offset);
+    invariant(bytes !== undefined, `offset ${offset} is not held`);
+    this.#held.delete(offset);
+    this.#bytes += bytes;
+    this.#taken += 1;
+    this.#changed = true;
+  }
+
   finish(offset: number, fate: Fate): void {
     const bytes = this.#unfinished.get(offset);
-    invariant(bytes !== undefined, `offset ${offset} has its fate already`);
+    invariant(bytes !== undefined && !this.#held.has(offset), `offset ${offset} has its fate already`);
     this.#unfinished.delete(offset);
     this.#bytes -= bytes;
     this.#taken -= 1;
+    this.#count(fate);
+  }
+
+  /** Records below `first` are no longer in the log: they never come. Gives how many of them had no fate. */
+  lose(first: number, fate: Fate): number {
+    let lost = 0;
+    for (const offset of this.#unfinished.keys()) {
+      if (offset >= first) break;
+      this.#unfinished.delete(offset);
+      lost += 1;
+    }
+    lost += Math.max(0, first - this.#readPosition);
+    this.#readPosition = Math.max(first, this.#readPosition);
+    for (let count = 0; count < lost; count++) this.#count(fate);
+    return lost;
+  }
+
+  #count(fate: Fate): void {
     const key = fateKey(fate);
     this.#fates.set(key, (this.#fates.get(key) ?? 0) + 1);
     this.#changed = true;
@@ -81,8 +122,8 @@ export class Ledger {
       firstOffset: this.#firstOffset,
       readPosition: this.#readPosition,
       unfinished: toRanges(this.#unfinished.keys()),
-      held: 0,
-      inFlight: this.#unfinished.size,
+      held: this.#held.size,
+      inFlight: this.#unfinished.size - this.#held.size,
       fates: Object.fromEntries(this.#fates),
     };
   }

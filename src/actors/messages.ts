@@ -1,16 +1,28 @@
 /** What one saved work leaves on the output topics, and the fate of each of its records. */
-import type { PipelineEvent } from '../event/event.ts';
+import type { EventWarning, PipelineEvent } from '../event/event.ts';
+import type { PersonUuid, TeamId } from '../event/ids.ts';
 import type { Fate } from '../event/outcome.ts';
 import { ROW } from '../event/outcome.ts';
-import { deadLetterRow, mappingRow, personRow, warningRow } from '../event/rows.ts';
-import type { Folded, FoldOutcome } from '../person/fold.ts';
+import {
+  deadLetterRow,
+  deletedPersonRow,
+  groupRow,
+  mappingRow,
+  personRow,
+  warningRow,
+} from '../event/rows.ts';
+import type { FoldOutcome } from '../person/fold.ts';
+import { type Group, type GroupChange, groupKey } from '../person/group.ts';
+import type { Person } from '../person/person.ts';
 import { rawPayload } from '../raw-payload.ts';
 import type { AppendRecord } from '../storage/event-log.ts';
-import type { Mapping, PersonWithIds } from '../storage/person-store.ts';
+import type { DeletedPerson, Mapping, Recorded } from '../storage/person-store.ts';
 import type { ClickHouseTopic } from '../storage/topics.ts';
 import { INGESTION_TOPIC } from '../storage/topics.ts';
-import type { Entry } from './entry.ts';
+import type { Entry, Routed } from './entry.ts';
 import type { Batch, Finish } from './outbox.ts';
+import type { SavedPart } from './save-all.ts';
+import type { WarningDebounce } from './warning-debounce.ts';
 
 export interface MessageOptions {
   /** Bytes of one message. */
@@ -20,6 +32,7 @@ export interface MessageOptions {
   readonly deriveRecordUuid: (topic: string, partition: number, offset: number) => string;
   /** Hex digest, by which a too large message can be told from another. */
   readonly digest: (bytes: Uint8Array) => string;
+  readonly debounce: WarningDebounce;
 }
 
 /** Why a record has no row. */
@@ -50,41 +63,33 @@ export class Messages {
     return this.#records.length === 0 && this.#finishes.length === 0;
   }
 
-  /** A person's folded events, and the person itself where it changed. */
-  folded(entries: readonly Entry[], folded: Folded, newIds: readonly Mapping[]): void {
-    if (folded.person && (folded.changed || newIds.length > 0)) {
-      this.person({ person: folded.person, ids: newIds });
+  /** Events that were saved together, and what became of their persons and groups. */
+  folded(teamId: TeamId, routed: readonly Routed[], { folded, moved, groups, oversized }: SavedPart): void {
+    for (const person of folded.written) this.#person(person);
+    for (const { distinctId, person, version } of [...folded.newIds, ...moved]) {
+      this.#mapping(teamId, person, { distinctId, version });
     }
+    for (const { person } of folded.merged) this.#deleted(person);
+    for (const group of groups) this.#group(group);
+    for (const change of oversized) this.#oversized(change);
     folded.outcomes.forEach((outcome, index) => {
-      const entry = entries[index];
+      const entry = routed[index]?.entry;
       if (entry) this.#outcome(entry, outcome);
     });
   }
 
-  /** One version of a person and the mappings that lead to it. */
-  person({ person, ids }: PersonWithIds): void {
-    const version = String(person.version);
-    this.#add('clickhouse_person', person.uuid, personRow(person), this.#nowMs, {
-      uuid: person.uuid,
-      version,
-    });
-    for (const { distinctId, version: mappingVersion } of ids) {
-      const row = mappingRow({
-        teamId: person.teamId,
-        distinctId,
-        person: person.uuid,
-        version: mappingVersion,
-      });
-      const headers = { uuid: person.uuid, version: String(mappingVersion) };
-      this.#add('clickhouse_person_distinct_id', distinctId, row, this.#nowMs, headers);
+  /** Persons and groups that a former owner saved and may not have sent, as they are now. */
+  recorded({ persons, deleted, groups }: Recorded): void {
+    for (const { person, ids } of persons) {
+      this.#person(person);
+      for (const mapping of ids) this.#mapping(person.teamId, person.uuid, mapping);
     }
+    for (const person of deleted) this.#deleted(person);
+    for (const group of groups) this.#group(group);
   }
 
   warnings(event: PipelineEvent, warnings = event.warnings): void {
-    for (const { type, details } of warnings) {
-      const row = warningRow(event.teamId, type, details, this.#nowMs);
-      this.#add('clickhouse_ingestion_warnings', event.uuid, row, this.#nowMs, {});
-    }
+    for (const warning of warnings) this.#warn(event.teamId, event.uuid, warning);
   }
 
   drop(at: RecordAt, fate: Extract<Fate, { kind: 'drop' }>): void {
@@ -106,7 +111,7 @@ export class Messages {
       rawPayload: failure.rawPayload,
       atMs: this.#nowMs,
     });
-    this.#add('events_dead_letter_queue', id, row, this.#nowMs, {});
+    this.#add('events_dead_letter_queue', id, row, {});
     this.#finishes.push({ ...position(at), fate: { kind: 'dead_letter', reason: failure.reason } });
   }
 
@@ -129,8 +134,9 @@ export class Messages {
     if (isLonger(outcome.row, this.#options.bytesMax)) {
       const value = Buffer.from(outcome.row);
       const detail = `${value.length} bytes, sha256 ${this.#options.digest(value)}`;
-      const details = { eventUuid: entry.event.uuid, distinctId: entry.event.distinctId, size: value.length };
-      this.warnings(entry.event, [{ type: 'message_size_too_large', details }]);
+      const { uuid, distinctId } = entry.event;
+      const details = { eventUuid: uuid, distinctId, size: value.length };
+      this.warnings(entry.event, [{ type: 'message_size_too_large', sourceId: distinctId, details }]);
       this.deadLetter(
         entry,
         { reason: 'row_too_large', stage: 'row', detail, rawPayload: rawPayload(value, payloadBytesMax) },
@@ -148,16 +154,60 @@ export class Messages {
     this.#finishes.push({ ...position(entry), fate: ROW });
   }
 
-  #add(
-    topic: ClickHouseTopic,
-    key: string,
-    row: string,
-    timestamp: number,
-    headers: Readonly<Record<string, string>>,
-  ): void {
-    this.#records.push({ topic, key, value: row, headers, timestamp });
+  #person(person: Person): void {
+    const row = personRow(person);
+    if (isLonger(row, this.#options.bytesMax)) {
+      const details = { personId: person.uuid, size: Buffer.byteLength(row), message: NOT_SHOWN };
+      this.#warn(person.teamId, person.uuid, {
+        type: 'person_upsert_message_size_too_large',
+        sourceId: person.uuid,
+        details,
+      });
+      return;
+    }
+    this.#add('clickhouse_person', person.uuid, row, {
+      uuid: person.uuid,
+      version: String(person.version),
+    });
+  }
+
+  #deleted(person: DeletedPerson): void {
+    const { uuid, version } = person;
+    this.#add('clickhouse_person', uuid, deletedPersonRow(person), { uuid, version: String(version) });
+  }
+
+  #mapping(teamId: TeamId, person: PersonUuid, { distinctId, version }: Mapping): void {
+    const row = mappingRow({ teamId, distinctId, person, version });
+    this.#add('clickhouse_person_distinct_id', distinctId, row, { uuid: person, version: String(version) });
+  }
+
+  #group(group: Group): void {
+    const row = groupRow(group);
+    if (isLonger(row, this.#options.bytesMax)) {
+      this.#oversized(group);
+      return;
+    }
+    this.#add('clickhouse_groups', groupKey(group), row, {});
+  }
+
+  #oversized({ teamId, typeIndex, key }: GroupChange | Group): void {
+    const details = { groupTypeIndex: typeIndex, groupKey: key, message: NOT_SHOWN };
+    const type = 'group_upsert_message_size_too_large';
+    this.#warn(teamId, key, { type, sourceId: `${typeIndex}:${key}`, details });
+  }
+
+  #warn(teamId: TeamId, key: string, warning: EventWarning): void {
+    if (!this.#options.debounce.isFirst(teamId, warning, this.#nowMs)) return;
+    const row = warningRow(teamId, warning.type, warning.details, this.#nowMs);
+    this.#add('clickhouse_ingestion_warnings', key, row, {});
+  }
+
+  #add(topic: ClickHouseTopic, key: string, value: string, headers: Readonly<Record<string, string>>): void {
+    this.#records.push({ topic, key, value, headers, timestamp: this.#nowMs });
   }
 }
+
+const NOT_SHOWN = 'too large for one message: the newest state is not shown in ClickHouse';
 
 const UTF8_BYTES_PER_CHAR_MAX = 3;
 

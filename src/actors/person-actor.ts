@@ -2,95 +2,209 @@
  * One person's actor: its mailbox brings the person's events in log order; they wait until a save is due, are folded
  * on the person as last confirmed, and become its new state when the save says so.
  *
+ * Where an event may merge two persons, the source's actor is told to yield and the target's to absorb, in the same
+ * step: the target takes over what waits at the source, and folds for both. Messages that have to wait for that, or
+ * for a save, are stashed in their order. A source never waits for its target, so no two wait for each other.
+ *
  * Modes: open     events may wait
  *        folding  some of them are with the flusher, later ones wait
+ *        yielded  another actor has taken over
  *        retired  it gave everything back and takes no more
- * Moves: open → folding (fold) · folding → open (confirmed) · open, folding → retired (surrender)
+ * Moves: open → folding (fold) · folding → open (confirmed, broken) · open → yielded (yield) · open → retired (surrender)
  */
-import type { PersonUuid, TeamId } from '../event/ids.ts';
+import type { DerivePersonUuid, DistinctId, PersonUuid, TeamId } from '../event/ids.ts';
+import type { Folded } from '../person/fold.ts';
 import type { Person } from '../person/person.ts';
-import type { Mapping, PersonWork } from '../storage/person-store.ts';
-import type { Behaviour } from './actor-system.ts';
-import type { Entry, Routed } from './entry.ts';
-import { Lifecycle, type Moves } from './lifecycle.ts';
+import type { PersonWork } from '../storage/person-store.ts';
+import type { ActorRef, Behaviour } from './actor-system.ts';
+import type { Routed } from './entry.ts';
+import { invariant, Lifecycle, type Moves } from './lifecycle.ts';
 import { personWork } from './person-work.ts';
 
-type Mode = 'open' | 'folding' | 'retired';
-const MOVES: Moves<Mode> = { open: ['folding', 'retired'], folding: ['open', 'retired'], retired: [] };
+type Mode = 'open' | 'folding' | 'yielded' | 'retired';
+const MOVES: Moves<Mode> = {
+  open: ['folding', 'yielded', 'retired'],
+  folding: ['open'],
+  yielded: [],
+  retired: [],
+};
+
+/** Whom an id belongs to, as read or as last saved; `undefined`: nobody. */
+export type IdBelief = readonly [DistinctId, PersonUuid | undefined];
 
 export type PersonMessage =
-  /** Events of one poll, in log order. */
-  | { readonly kind: 'slice'; readonly routed: readonly Routed[] }
-  /** Fold what waits and hand it over. */
-  | { readonly kind: 'fold'; readonly offer: (folding: Folding) => void }
-  /** What was handed over is saved, and this is the person now. */
-  | { readonly kind: 'confirmed'; readonly person: Person | undefined }
-  /** A belief was wrong: give everything unsaved back. */
-  | { readonly kind: 'surrender'; readonly give: (entries: readonly Entry[]) => void };
+  /** Events of one poll, in log order, with what is believed of ids that no unsaved event stood on before. */
+  | { readonly kind: 'slice'; readonly routed: readonly Routed[]; readonly beliefs: readonly IdBelief[] }
+  /** Fold what waits, as far as `eventsMax` goes, and hand it over. */
+  | { readonly kind: 'fold'; readonly eventsMax: number; readonly offer: (folding: Folding) => void }
+  /** What was handed over is saved. `rest`: nothing else is on its way here. */
+  | { readonly kind: 'confirmed'; readonly folded: Folded; readonly rest: boolean }
+  /** What was handed over is not saved: a belief was wrong. */
+  | { readonly kind: 'broken' }
+  /** Wait for what this actor yields. */
+  | { readonly kind: 'absorb'; readonly from: ActorRef<PersonMessage> }
+  /** Hand everything to the actor `to`; `from` is oneself. */
+  | {
+      readonly kind: 'yield';
+      readonly from: ActorRef<PersonMessage>;
+      readonly to: ActorRef<PersonMessage>;
+    }
+  /** What the actor `from` had. */
+  | { readonly kind: 'yielded'; readonly from: ActorRef<PersonMessage>; readonly yielded: Yielded }
+  /** Give everything unsaved back. */
+  | { readonly kind: 'surrender'; readonly give: (routed: readonly Routed[]) => void };
 
 /** Events with the work that saves them, handed to the flusher. */
 export interface Folding {
   readonly routed: readonly Routed[];
   readonly work: PersonWork;
+  /** Events that go on waiting. */
+  readonly left: number;
+}
+
+interface Yielded {
+  readonly persons: ReadonlyMap<PersonUuid, Person>;
+  readonly ids: ReadonlyMap<DistinctId, PersonUuid | undefined>;
+  readonly gone: ReadonlyMap<PersonUuid, PersonUuid>;
+  readonly waiting: readonly Routed[];
 }
 
 export interface PersonState {
   readonly teamId: TeamId;
-  readonly uuid: PersonUuid;
   readonly life: Lifecycle<Mode>;
-  /** As last confirmed; `undefined` while there is no profile. */
-  person: Person | undefined;
+  /** As last confirmed: the actor's own person, and those that it absorbed. Empty while there is no profile. */
+  persons: ReadonlyMap<PersonUuid, Person>;
+  /** What is believed of the ids that unsaved events stand on. */
+  ids: Map<DistinctId, PersonUuid | undefined>;
+  /** Persons that were merged away here, and who took their place. */
+  gone: Map<PersonUuid, PersonUuid>;
   waiting: Routed[];
   folding: readonly Routed[];
+  /** Actors that have still to yield. */
+  readonly awaited: Set<ActorRef<PersonMessage>>;
+  /** What came before the turn of its `absorb`. */
+  readonly early: Map<ActorRef<PersonMessage>, Yielded>;
+  readonly stash: PersonMessage[];
 }
 
 export function personState(teamId: TeamId, uuid: PersonUuid, person: Person | undefined): PersonState {
   return {
     teamId,
-    uuid,
     life: new Lifecycle(`person ${uuid}`, MOVES, 'open'),
-    person,
+    persons: new Map(person ? [[uuid, person]] : []),
+    ids: new Map(),
+    gone: new Map(),
     waiting: [],
     folding: [],
+    awaited: new Set(),
+    early: new Map(),
+    stash: [],
   };
 }
 
-/** `mappingVersion`: 0 where the person's UUID is the one derived from the id, so that no override is needed. */
-export function personBehaviour(
-  mappingVersion: (state: PersonState, mapping: Mapping['distinctId']) => number,
-): Behaviour<PersonState, PersonMessage> {
+export function personBehaviour(derivePersonUuid: DerivePersonUuid): Behaviour<PersonState, PersonMessage> {
   return (state, message) => {
-    switch (message.kind) {
-      case 'slice':
-        state.waiting.push(...message.routed);
-        return state;
-      case 'fold': {
-        state.life.move('folding');
-        state.folding = state.waiting;
-        state.waiting = [];
-        const newIds = new Map<Mapping['distinctId'], Mapping>();
-        for (const { entry, claim } of state.folding) {
-          const { distinctId } = entry.event;
-          if (claim === 'new')
-            newIds.set(distinctId, { distinctId, version: mappingVersion(state, distinctId) });
-        }
-        const work = personWork(state, state.person, state.folding, [...newIds.values()]);
-        message.offer({ routed: state.folding, work });
-        return state;
-      }
-      case 'confirmed':
-        state.life.move('open');
-        state.folding = [];
-        state.person = message.person;
-        return state;
-      case 'surrender': {
-        state.life.move('retired');
-        const given = [...state.folding, ...state.waiting].map(({ entry }) => entry);
-        state.folding = [];
-        state.waiting = [];
-        message.give(given);
+    if (state.stash.length > 0 || hasToWait(state, message)) {
+      if (!endsWaiting(message)) {
+        state.stash.push(message);
         return state;
       }
     }
+    take(state, message, derivePersonUuid);
+    for (let next = state.stash[0]; next && !hasToWait(state, next); next = state.stash[0]) {
+      state.stash.shift();
+      take(state, next, derivePersonUuid);
+    }
+    return state;
   };
+}
+
+/** They are what the others wait for. */
+const endsWaiting = ({ kind }: PersonMessage): boolean =>
+  kind === 'yielded' || kind === 'confirmed' || kind === 'broken';
+
+function hasToWait({ awaited, life }: PersonState, { kind }: PersonMessage): boolean {
+  if (kind === 'absorb') return false;
+  return awaited.size > 0 || (life.is('folding') && kind !== 'slice');
+}
+
+function take(state: PersonState, message: PersonMessage, derivePersonUuid: DerivePersonUuid): void {
+  switch (message.kind) {
+    case 'slice':
+      for (const [id, uuid] of message.beliefs) state.ids.set(id, survivor(state, uuid));
+      for (const routed of message.routed) state.waiting.push(routed);
+      return;
+    case 'fold': {
+      state.life.move('folding');
+      state.folding = state.waiting.slice(0, message.eventsMax);
+      state.waiting = state.waiting.slice(message.eventsMax);
+      const believed = { persons: state.persons, ids: new Map(state.ids) };
+      const work = personWork(state.teamId, believed, state.folding, derivePersonUuid);
+      message.offer({ routed: state.folding, work, left: state.waiting.length });
+      return;
+    }
+    case 'confirmed':
+      state.life.move('open');
+      state.folding = [];
+      confirm(state, message.folded);
+      if (message.rest) {
+        invariant(state.waiting.length + state.stash.length === 0, 'a resting person has nothing to do');
+        state.ids = new Map();
+        state.gone = new Map();
+      }
+      return;
+    case 'broken':
+      state.life.move('open');
+      state.waiting = [...state.folding, ...state.waiting];
+      state.folding = [];
+      return;
+    case 'absorb': {
+      const early = state.early.get(message.from);
+      if (early === undefined) state.awaited.add(message.from);
+      else absorb(state, early);
+      state.early.delete(message.from);
+      return;
+    }
+    case 'yield': {
+      const { persons, ids, gone, waiting } = state;
+      state.life.move('yielded');
+      message.to.tell({ kind: 'yielded', from: message.from, yielded: { persons, ids, gone, waiting } });
+      return;
+    }
+    case 'yielded':
+      if (state.awaited.delete(message.from)) absorb(state, message.yielded);
+      else state.early.set(message.from, message.yielded);
+      return;
+    case 'surrender':
+      state.life.move('retired');
+      message.give(state.waiting);
+      state.waiting = [];
+      return;
+  }
+}
+
+function absorb(state: PersonState, { persons, ids, gone, waiting }: Yielded): void {
+  state.persons = new Map([...state.persons, ...persons]);
+  for (const [uuid, into] of gone) state.gone.set(uuid, into);
+  for (const [id, uuid] of ids) state.ids.set(id, uuid);
+  for (const routed of waiting) state.waiting.push(routed);
+}
+
+/** The save's result; ids that only later events stand on follow its merges. */
+function confirm(state: PersonState, { known, merged }: Folded): void {
+  const persons = new Map(state.persons);
+  for (const { person, into } of merged) {
+    persons.delete(person.uuid);
+    state.gone.set(person.uuid, into);
+  }
+  for (const [uuid, person] of known.persons) persons.set(uuid, person);
+  state.persons = persons;
+  for (const [id, uuid] of state.ids) state.ids.set(id, survivor(state, uuid));
+  for (const [id, uuid] of known.ids) state.ids.set(id, uuid);
+}
+
+function survivor({ gone }: PersonState, uuid: PersonUuid | undefined): PersonUuid | undefined {
+  let last = uuid;
+  while (last !== undefined && gone.has(last)) last = gone.get(last);
+  return last;
 }

@@ -1,21 +1,25 @@
 /**
  * The persons that have an actor. One with unsaved work is kept whatever the bound says; the others are kept as long
- * as they fit, and the one that was not needed for the longest goes first.
+ * as they fit, and the one that was not needed for the longest goes first. Persons that merges may join share one
+ * actor until nothing of them is unsaved.
  */
 import { LRUCache } from 'lru-cache';
-import type { PersonUuid, TeamId } from '../event/ids.ts';
+import type { DerivePersonUuid, PersonUuid, TeamId } from '../event/ids.ts';
+import type { Folded } from '../person/fold.ts';
 import type { Person } from '../person/person.ts';
-import type { Mapping } from '../storage/person-store.ts';
 import type { ActorRef, ActorSystem } from './actor-system.ts';
 import type { Routed } from './entry.ts';
 import { invariant } from './lifecycle.ts';
-import { type PersonMessage, type PersonState, personBehaviour, personState } from './person-actor.ts';
+import { type IdBelief, type PersonMessage, personBehaviour, personState } from './person-actor.ts';
 
 export interface PersonHandle {
-  readonly uuid: PersonUuid;
   readonly teamId: TeamId;
   readonly actor: ActorRef<PersonMessage>;
-  /** Events that it has taken and that are not saved. */
+  /** Whose events it takes. */
+  readonly uuids: Set<PersonUuid>;
+  /** The one whose actor has taken over. */
+  joinedTo: PersonHandle | undefined;
+  /** Events that it, and those joined to it, have taken and that are not saved. */
   pending: number;
   /** Called once `pending` has fallen: who waits for room. */
   readonly waitingForRoom: Set<() => void>;
@@ -34,13 +38,9 @@ export class Persons {
   readonly #system: ActorSystem;
   readonly #behaviour: ReturnType<typeof personBehaviour>;
 
-  constructor(
-    system: ActorSystem,
-    bytesMax: number,
-    mappingVersion: (state: PersonState, distinctId: Mapping['distinctId']) => number,
-  ) {
+  constructor(system: ActorSystem, bytesMax: number, derivePersonUuid: DerivePersonUuid) {
     this.#system = system;
-    this.#behaviour = personBehaviour(mappingVersion);
+    this.#behaviour = personBehaviour(derivePersonUuid);
     this.#idle = new LRUCache({
       maxSize: bytesMax,
       dispose: (handle, _uuid, reason) => {
@@ -61,70 +61,128 @@ export class Persons {
     return this.#active.has(uuid) || this.#idle.has(uuid);
   }
 
-  /**
-   * Makes the actor of a person just read, or of somebody without a profile; nothing if it has one. It is kept until
-   * what is delivered to it next is saved.
-   */
-  activate(teamId: TeamId, uuid: PersonUuid, person: Person | undefined): void {
-    if (this.has(uuid)) return;
-    const actor = this.#system.spawn(uuid, personState(teamId, uuid, person), this.#behaviour);
-    this.#active.set(uuid, {
-      uuid,
-      teamId,
-      actor,
-      pending: 0,
-      waitingForRoom: new Set(),
-      measured: undefined,
-      bytes: ACTOR_OVERHEAD_BYTES,
-    });
+  /** Whose actor takes the person's events, if some of them are unsaved. */
+  activeOf(uuid: PersonUuid): PersonHandle | undefined {
+    return this.#active.get(uuid);
   }
 
-  /** Puts events into the person's mailbox. */
-  deliver(uuid: PersonUuid, routed: readonly Routed[]): PersonHandle {
-    const handle = this.#active.get(uuid) ?? this.#wake(uuid);
-    handle.pending += routed.length;
-    handle.actor.tell({ kind: 'slice', routed });
+  /**
+   * Makes the actor of a person just read; it is kept until what is delivered to it next is saved. One with unsaved
+   * work stays as it is.
+   */
+  activate(teamId: TeamId, uuid: PersonUuid, person: Person | undefined): PersonHandle {
+    const active = this.#active.get(uuid);
+    if (active) return active;
+    const idle = this.#idle.get(uuid);
+    if (idle) {
+      this.#idle.delete(uuid);
+      if (person === undefined || isAsNew(idle, person)) {
+        this.#active.set(uuid, idle);
+        return idle;
+      }
+      idle.actor.stop();
+    }
+    const handle = this.#spawn(teamId, uuid, person);
+    this.#active.set(uuid, handle);
     return handle;
   }
 
-  /** `count` of its events are saved, and this is the person now. */
-  settle(handle: PersonHandle, count: number, person: Person | undefined): void {
-    handle.pending -= count;
-    handle.actor.tell({ kind: 'confirmed', person });
-    if (handle.pending === 0) {
-      this.#active.delete(handle.uuid);
-      this.#rest(handle, person);
-    }
-    for (const proceed of handle.waitingForRoom) proceed();
-    handle.waitingForRoom.clear();
+  /** Puts events into the person's mailbox. */
+  deliver(handle: PersonHandle, routed: readonly Routed[], beliefs: readonly IdBelief[]): void {
+    handle.pending += routed.length;
+    handle.actor.tell({ kind: 'slice', routed, beliefs });
   }
 
-  /** Its actor has given everything back: the person is read again when it is needed. */
+  /** An event may merge `source` into `target`: from now on the target's actor takes the events of both. */
+  join(source: PersonHandle, target: PersonHandle): void {
+    invariant(source !== target, 'a person is not joined to itself');
+    source.joinedTo = target;
+    for (const uuid of source.uuids) {
+      target.uuids.add(uuid);
+      this.#active.set(uuid, target);
+    }
+    target.pending += source.pending;
+    for (const proceed of source.waitingForRoom) target.waitingForRoom.add(proceed);
+    source.waitingForRoom.clear();
+    target.actor.tell({ kind: 'absorb', from: source.actor });
+    source.actor.tell({ kind: 'yield', from: source.actor, to: target.actor });
+  }
+
+  /**
+   * `count` of its events are saved with this result. Gives the handle that has them apart, where several persons are
+   * still there although nothing joins them any more: what waits at them has to be dispatched anew.
+   */
+  settle(handle: PersonHandle, count: number, folded: Folded): PersonHandle | undefined {
+    const leader = leaderOf(handle);
+    leader.pending -= count;
+    const rest = leader.pending === 0;
+    handle.actor.tell({ kind: 'confirmed', folded, rest });
+    const persons = [...folded.known.persons.values()];
+    if (rest) this.#rest(leader, persons);
+    for (const proceed of leader.waitingForRoom) proceed();
+    leader.waitingForRoom.clear();
+    return !rest && handle === leader && persons.length > 1 ? leader : undefined;
+  }
+
+  /** Its actor has given everything back: its persons are read again when they are needed. */
   drop(handle: PersonHandle): void {
-    this.#active.delete(handle.uuid);
+    for (const uuid of handle.uuids) this.#active.delete(uuid);
     handle.actor.stop();
     for (const proceed of handle.waitingForRoom) proceed();
     handle.waitingForRoom.clear();
   }
 
-  #wake(uuid: PersonUuid): PersonHandle {
-    const handle = this.#idle.get(uuid);
-    invariant(handle !== undefined, `person ${uuid} was routed to before it was read`);
-    this.#idle.delete(uuid);
-    this.#active.set(uuid, handle);
-    return handle;
+  #spawn(teamId: TeamId, uuid: PersonUuid, person: Person | undefined): PersonHandle {
+    return {
+      teamId,
+      actor: this.#system.spawn(uuid, personState(teamId, uuid, person), this.#behaviour),
+      uuids: new Set([uuid]),
+      joinedTo: undefined,
+      pending: 0,
+      waitingForRoom: new Set(),
+      measured: undefined,
+      bytes: ACTOR_OVERHEAD_BYTES,
+    };
   }
 
-  #rest(handle: PersonHandle, person: Person | undefined): void {
+  /** Everybody who is still there gets an actor to itself. */
+  #rest(handle: PersonHandle, persons: readonly Person[]): void {
+    for (const uuid of handle.uuids) this.#active.delete(uuid);
+    const [own] = handle.uuids;
+    const [person] = persons;
+    const uuid = person?.uuid ?? own;
+    if (uuid !== undefined && persons.length <= 1 && handle.uuids.has(uuid)) {
+      handle.uuids.clear();
+      handle.uuids.add(uuid);
+      this.#keep(uuid, handle, person);
+      return;
+    }
+    handle.actor.stop();
+    for (const each of persons) {
+      this.#keep(each.uuid, this.#spawn(handle.teamId, each.uuid, each), each);
+    }
+  }
+
+  #keep(uuid: PersonUuid, handle: PersonHandle, person: Person | undefined): void {
     if (person && person !== handle.measured) {
       handle.measured = person;
       handle.bytes = ACTOR_OVERHEAD_BYTES + jsonChars(person.properties) * BYTES_PER_JSON_CHAR;
     }
-    this.#idle.set(handle.uuid, handle, { size: handle.bytes });
+    this.#idle.set(uuid, handle, { size: handle.bytes });
     // Larger than the whole cache: not taken.
-    if (!this.#idle.has(handle.uuid)) handle.actor.stop();
+    if (!this.#idle.has(uuid)) handle.actor.stop();
   }
 }
+
+/** Whose actor takes its events by now. */
+export function leaderOf(handle: PersonHandle): PersonHandle {
+  let leader = handle;
+  while (leader.joinedTo) leader = leader.joinedTo;
+  return leader;
+}
+
+const isAsNew = ({ measured }: PersonHandle, person: Person): boolean =>
+  measured !== undefined && measured.version >= person.version;
 
 /** About as many characters as the JSON text has, without making it. */
 function jsonChars(value: unknown): number {

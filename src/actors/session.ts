@@ -6,19 +6,28 @@ import type { Clock } from '../clock.ts';
 import type { DerivePersonUuid } from '../event/ids.ts';
 import type { LIMITS } from '../limits.ts';
 import type { Logger } from '../logger.ts';
+import { groupKey } from '../person/group.ts';
 import type { Assignment, EventLog, LogRecord, TopicPartition } from '../storage/event-log.ts';
-import type { FoldedRange, PartitionSave, PersonStore, PersonWork, Saved } from '../storage/person-store.ts';
+import type { FoldedRange, MovedId, PartitionEpoch, PersonStore } from '../storage/person-store.ts';
 import type { TeamStore } from '../storage/team-store.ts';
+import { INGESTION_TOPIC } from '../storage/topics.ts';
 import type { ActorSystem } from './actor-system.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Duplicates } from './duplicates.ts';
+import type { Entry, Routed } from './entry.ts';
 import { type Flushed, Flusher } from './flusher.ts';
+import { Groups } from './groups.ts';
+import { Hold } from './hold.ts';
+import type { HoldReport } from './hold-report.ts';
+import type { HoldWatch } from './hold-watch.ts';
 import { Identities } from './identities.ts';
 import { Lane } from './lane.ts';
 import { Ledger } from './ledger.ts';
 import { type MessageOptions, Messages } from './messages.ts';
 import { type Finish, Outbox } from './outbox.ts';
-import { Persons } from './persons.ts';
+import { personWork } from './person-work.ts';
+import { leaderOf, type PersonHandle, Persons } from './persons.ts';
+import type { SavedPart } from './save-all.ts';
 import type { Transform } from './transforms.ts';
 import type { WorkerMetrics } from './worker-metrics.ts';
 
@@ -33,6 +42,9 @@ export interface SessionOptions {
   readonly logger: Logger;
   readonly limits: WorkerLimits;
   readonly personCacheBytesMax: number;
+  readonly holdMs: number;
+  readonly holdBytesMax: number;
+  readonly holdWatch: HoldWatch;
   readonly transforms: readonly Transform[];
   readonly derivePersonUuid: DerivePersonUuid;
   readonly messages: MessageOptions;
@@ -57,6 +69,8 @@ export class Session {
   readonly #parts = new Map<number, Part>();
   readonly #identities: Identities;
   readonly #persons: Persons;
+  readonly #groups: Groups;
+  readonly #hold: Hold;
   readonly #dispatcher: Dispatcher;
   readonly #flusher: Flusher;
   readonly #outbox: Outbox;
@@ -69,9 +83,9 @@ export class Session {
     const { clock, logger, limits, store, system, derivePersonUuid } = options;
     const onFailure = (error: unknown) => this.#fail(error);
     this.#identities = new Identities(limits.identityCacheBytesMax);
-    this.#persons = new Persons(system, options.personCacheBytesMax, ({ teamId, uuid }, distinctId) =>
-      derivePersonUuid(teamId, distinctId) === uuid ? 0 : 1,
-    );
+    this.#persons = new Persons(system, options.personCacheBytesMax, derivePersonUuid);
+    this.#groups = new Groups(limits.groupTypesCachedMax, limits.groupCacheBytesMax);
+    this.#hold = this.#makeHold();
     this.#outbox = new Outbox({
       log: options.log,
       clock,
@@ -87,7 +101,8 @@ export class Session {
       eventsMax: limits.flushEventsMax,
       bytesMax: limits.flushBytesMax,
       lingerMs: limits.flushLingerMs,
-      save: (works) => this.#inTurn(() => this.#save(works)),
+      foldAgain: ({ work }, believed, routed) => personWork(work.teamId, believed, routed, derivePersonUuid),
+      save: (works) => this.#inTurn(() => store.save([...this.#parts.values()].map(epochOf), works)),
       whenRoom: (proceed) => this.#outbox.whenRoom(proceed),
       onSaved: (flushed) => this.#saved(flushed),
       onBroken: (handles) => {
@@ -99,22 +114,14 @@ export class Session {
     this.#dispatcher = new Dispatcher({
       identities: this.#identities,
       persons: this.#persons,
+      groups: this.#groups,
+      hold: this.#hold,
       derivePersonUuid,
-      findByIds: (ids) => store.findByIds(ids),
+      store,
       entriesMax: limits.dispatchEntriesMax,
-      onDelivered: (handle, entries) => {
-        this.#flusher.note(
-          handle,
-          entries.length,
-          entries.reduce((bytes, { bytes: own }) => bytes + own, 0),
-        );
-        if (handle.pending < limits.inFlightPerPersonMax) return;
-        for (const { partition } of entries) {
-          const lane = this.#parts.get(partition)?.lane;
-          lane?.hold(handle);
-          handle.waitingForRoom.add(() => lane?.go(handle));
-        }
-      },
+      onDelivered: (handle, entries) => this.#delivered(handle, entries),
+      onJoined: (source, target) => this.#flusher.joined(source, target),
+      onRedo: (handle) => this.#flusher.forget(handle),
       onFailure,
     });
   }
@@ -131,8 +138,18 @@ export class Session {
   }
 
   receive(partition: number, records: readonly LogRecord[]): void {
-    this.#parts.get(partition)?.lane.receive(records);
+    const part = this.#parts.get(partition);
+    if (part === undefined) {
+      this.#fail(new Error(`records of partition ${partition} came before it was taken`));
+      return;
+    }
+    part.lane.receive(records);
     this.#relieve();
+  }
+
+  /** What the hold knows of an event that waits. */
+  findHeld(eventUuid: string): HoldReport | undefined {
+    return this.#hold.find(eventUuid);
   }
 
   /** Saves where every partition stands, if anything has happened, and commits the low ends. */
@@ -141,7 +158,8 @@ export class Session {
       const changed = [...this.#parts.values()].filter(({ ledger }) => ledger.changed);
       if (changed.length === 0) return;
       const partitions = changed.map((part) => ({
-        ...partitionSave(part),
+        ...epochOf(part),
+        progress: part.ledger.snapshot(),
         foldedBelow: part.ledger.lowEnd,
       }));
       await this.#options.store.saveProgress(partitions);
@@ -174,6 +192,7 @@ export class Session {
   close(): void {
     this.#closed = true;
     for (const { lane } of this.#parts.values()) lane.close();
+    this.#hold.close();
     this.#dispatcher.close();
     this.#flusher.close();
     this.#outbox.close();
@@ -190,17 +209,42 @@ export class Session {
     return result;
   }
 
-  async #save(works: readonly PersonWork[]): Promise<readonly Saved[]> {
-    try {
-      return await this.#options.store.save(this.#partitionSaves(), works);
-    } catch (error) {
-      for (const { ledger } of this.#parts.values()) ledger.unsaved();
-      throw error;
-    }
+  #makeHold(): Hold {
+    const { clock, limits, log, holdMs, holdBytesMax, holdWatch, metrics } = this.#options;
+    return new Hold({
+      clock,
+      holdMs,
+      bytesMax: holdBytesMax,
+      releasedMax: limits.releasedInFlightMax,
+      ends: async () => {
+        const ends = await log.offsets(INGESTION_TOPIC);
+        return new Map(ends.map(({ partition, end }) => [partition, end]));
+      },
+      onHeld: ({ partition, offset }, until) => {
+        const part = this.#parts.get(partition);
+        part?.ledger.hold(offset);
+        part?.lane.relieve();
+        holdWatch.held(until, this.#hold.idCount, this.#hold.eventCount);
+      },
+      onReleased: (events, reason, by) => {
+        for (const { partition, offset } of events) this.#parts.get(partition)?.ledger.release(offset);
+        metrics.released(reason, events.length);
+        holdWatch.released(events, reason, by);
+      },
+      dispatch: (events) => this.#dispatcher.resume(events),
+      onFailure: (error) => this.#fail(error),
+    });
   }
 
-  #partitionSaves(): PartitionSave[] {
-    return [...this.#parts.values()].map(partitionSave);
+  #delivered(handle: PersonHandle, entries: readonly Entry[]): void {
+    const bytes = entries.reduce((sum, { bytes: own }) => sum + own, 0);
+    this.#flusher.note(handle, entries.length, bytes);
+    if (handle.pending < this.#options.limits.inFlightPerPersonMax) return;
+    for (const { partition } of entries) {
+      const lane = this.#parts.get(partition)?.lane;
+      lane?.hold(handle);
+      handle.waitingForRoom.add(() => lane?.go(handle));
+    }
   }
 
   async #acquire(assignment: Assignment): Promise<number> {
@@ -212,10 +256,16 @@ export class Session {
     const first = own?.first ?? 0;
     const acquired = await store.acquire({ logId, topic, partition }, first);
     const ledger = new Ledger(acquired.progress);
+    const lost = ledger.lose(first, { kind: 'dead_letter', reason: 'lost_by_retention' });
+    if (lost > 0) {
+      this.#options.logger.error({ partition, lost, first }, 'records left the log before they had a row');
+    }
+    // Only now: what came while the epoch was raised may have been read, and sent, by the former owner.
+    const end = endOf(await log.offsets(topic), partition);
     const lane = this.#lane(assignment, ledger, {
       foldedBelow: acquired.foldedBelow,
       folded: acquired.folded,
-      takenAt: own?.end ?? 0,
+      takenAt: end,
     });
     const start = ledger.lowEnd;
     this.#parts.set(partition, { assignment, logId, epoch: acquired.epoch, ledger, lane, committed: start });
@@ -243,7 +293,7 @@ export class Session {
       backoffMinMs: limits.recoverBackoffMinMs,
       backoffMaxMs: limits.recoverBackoffMaxMs,
       messages: () => this.#messages(),
-      submit: (entries) => this.#dispatcher.submit(entries),
+      submit: (entries, reached) => this.#dispatcher.submit(entries, reached),
       send: (batch) => this.#outbox.push(batch),
       resend: (range) => this.#resend(range),
       pause: () => this.#options.pause({ topic, partition }),
@@ -256,44 +306,72 @@ export class Session {
     return new Messages(this.#options.messages, this.#options.clock.now());
   }
 
-  /** Persons and mappings that a former owner saved and may not have sent, as they are now. */
-  async #resend({ persons }: FoldedRange): Promise<void> {
-    if (persons.length === 0) return;
+  /** Persons and groups that a former owner saved and may not have sent, as they are now. */
+  async #resend({ persons, groups }: FoldedRange): Promise<void> {
+    if (persons.length + groups.length === 0) return;
     const messages = this.#messages();
-    for (const person of await this.#options.store.findPersons(persons)) messages.person(person);
+    messages.recorded(await this.#options.store.findRecorded(persons, groups));
     this.#outbox.push(messages.batch);
   }
 
   #saved(flushed: readonly Flushed[]): void {
     const messages = this.#messages();
-    for (const { handle, routed, folded, newIds } of flushed) {
-      const mapped = new Set(newIds.map(({ distinctId }) => distinctId));
-      for (const { entry, claim } of routed) {
-        if (claim !== 'new') continue;
-        if (mapped.has(entry.event.distinctId)) this.#identities.confirm(entry.event);
-        else this.#identities.forget(entry.event);
+    const redo = new Set<PersonHandle>();
+    for (const { handle, routed, saved } of flushed) {
+      const { teamId } = handle;
+      for (const { ids } of routed) {
+        for (const distinctId of ids) {
+          this.#identities.confirm({ teamId, distinctId }, saved.folded.known.ids.get(distinctId));
+        }
       }
-      messages.folded(
-        routed.map(({ entry }) => entry),
-        folded,
-        newIds,
-      );
-      this.#persons.settle(handle, routed.length, folded.person);
+      this.#settleGroups(routed, saved);
+      for (const moved of saved.moved) this.#moved(handle, moved, redo);
+      messages.folded(teamId, routed, saved);
+      const apart = this.#persons.settle(handle, routed.length, saved.folded);
+      if (apart) redo.add(apart);
     }
     this.#options.metrics.saved(flushed);
     if (!messages.isEmpty) this.#outbox.push(messages.batch);
+    if (redo.size > 0) this.#dispatcher.redo([...redo]);
+  }
+
+  /** A merge found an id in Postgres: unsaved work elsewhere that believed it to be another's is redone. */
+  #moved({ teamId, uuids }: PersonHandle, { distinctId, person }: MovedId, redo: Set<PersonHandle>): void {
+    const identity = { teamId, distinctId };
+    const pinned = this.#identities.pinned(identity);
+    if (pinned === undefined) this.#identities.learn(identity, person);
+    else if (pinned.kind === 'person' && !uuids.has(pinned.uuid)) {
+      const handle = this.#persons.activeOf(pinned.uuid);
+      if (handle) redo.add(leaderOf(handle));
+    }
+  }
+
+  #settleGroups(routed: readonly Routed[], { folded, groups, oversized }: SavedPart): void {
+    const refused = new Set(oversized);
+    routed.forEach(({ groups: { change } }, index) => {
+      if (change === undefined) return;
+      if (folded.outcomes[index]?.kind === 'failed' || refused.has(change)) this.#groups.forget(change);
+      else {
+        const key = groupKey(change);
+        this.#groups.settle(
+          change,
+          groups.find((group) => groupKey(group) === key),
+        );
+      }
+    });
   }
 
   #finish(finishes: readonly Finish[]): void {
     for (const { partition, offset, fate } of finishes) {
       this.#parts.get(partition)?.ledger.finish(offset, fate);
+      this.#hold.finished(partition, offset);
       this.#options.metrics.finished(fate);
     }
     for (const { lane } of this.#parts.values()) lane.relieve();
     this.#relieve();
   }
 
-  /** Pauses every partition while too many bytes are in flight. */
+  /** Pauses every partition while too many bytes are in flight or held. */
   #relieve(): void {
     const { inFlightBytesMax } = this.#options.limits;
     let bytes = 0;
@@ -301,11 +379,16 @@ export class Session {
     for (const { lane } of this.#parts.values()) {
       if (bytes >= inFlightBytesMax) lane.hold(this);
       else if (bytes <= inFlightBytesMax / 2) lane.go(this);
+      if (this.#hold.isFull) lane.hold(this.#hold);
+      else lane.go(this.#hold);
     }
   }
 }
 
-function partitionSave({ assignment, logId, epoch, ledger }: Part): PartitionSave {
+const endOf = (ends: readonly { readonly partition: number; readonly end: number }[], partition: number) =>
+  ends.find((one) => one.partition === partition)?.end ?? 0;
+
+function epochOf({ assignment, logId, epoch }: Part): PartitionEpoch {
   const { topic, partition } = assignment;
-  return { key: { logId, topic, partition }, epoch, progress: ledger.snapshot() };
+  return { key: { logId, topic, partition }, epoch };
 }

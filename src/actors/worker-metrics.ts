@@ -2,6 +2,7 @@
 import { type Fate, ROW } from '../event/outcome.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Flushed } from './flusher.ts';
+import type { ReleaseReason } from './hold-report.ts';
 
 export type WorkerMetrics = ReturnType<typeof workerMetrics>;
 
@@ -17,6 +18,12 @@ export function workerMetrics(metrics: Metrics) {
     'Events that a stage could not take',
     ['stage'],
   );
+  const merges = metrics.counter('tributary_worker_persons_merged_total', 'Persons merged into another one');
+  const releases = metrics.counter(
+    'tributary_worker_released_total',
+    'Held events that went on: their id got a person, their time was over, or memory was short',
+    ['reason'],
+  );
   const rows = fates.labels(ROW.kind, '');
   return {
     brokenBeliefs: metrics.counter(
@@ -30,12 +37,17 @@ export function workerMetrics(metrics: Metrics) {
     },
     saved(flushed: readonly Flushed[]): void {
       saves.inc();
-      for (const { folded } of flushed) {
-        for (const outcome of folded.outcomes) {
+      for (const { saved } of flushed) {
+        const { written, merged, outcomes } = saved.folded;
+        if (written.length > 0) persons.inc(written.length);
+        if (merged.length > 0) merges.inc(merged.length);
+        for (const outcome of outcomes) {
           if (outcome.kind === 'failed') stageFailures.inc({ stage: outcome.stage });
         }
       }
-      persons.inc(flushed.filter(({ folded }) => folded.changed).length);
+    },
+    released(reason: ReleaseReason, count: number): void {
+      releases.inc({ reason }, count);
     },
   };
 }

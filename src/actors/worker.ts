@@ -17,10 +17,13 @@ import type { Assignment, EventLog, LogRecord, Subscription } from '../storage/e
 import type { PersonStore } from '../storage/person-store.ts';
 import type { TeamStore } from '../storage/team-store.ts';
 import { INGESTION_TOPIC } from '../storage/topics.ts';
+import type { HoldNotice, HoldReport } from './hold-report.ts';
+import { HoldWatch } from './hold-watch.ts';
 import { InvariantError, Lifecycle, type Moves } from './lifecycle.ts';
 import { createNactSystem } from './nact.ts';
 import { Session, type WorkerLimits } from './session.ts';
 import type { Transform } from './transforms.ts';
+import { WarningDebounce } from './warning-debounce.ts';
 import { workerMetrics } from './worker-metrics.ts';
 
 type Mode = 'running' | 'recovering' | 'closing' | 'closed';
@@ -42,6 +45,11 @@ export interface WorkerOptions {
   readonly metrics: Metrics;
   readonly limits: WorkerLimits;
   readonly personCacheBytesMax: number;
+  /** How long an event of an unknown id is held; 0: not at all. */
+  readonly holdMs: number;
+  readonly holdBytesMax: number;
+  /** Events are held; called once in a while. */
+  readonly onHeld?: (notice: HoldNotice) => void;
   readonly transforms: readonly Transform[];
   /** An invariant is broken: the process has to end. */
   readonly onFault: (error: unknown) => void;
@@ -57,6 +65,8 @@ export interface Worker {
   health(): WorkerHealth;
   /** Whether records flow. */
   ready(): WorkerHealth;
+  /** What the hold knows of an event: that it waits, or why it went on. */
+  held(eventUuid: string): HoldReport | undefined;
   /** Finishes what was read, as far as `closeMs` goes, and saves the progress. */
   close(): Promise<void>;
   /** Stops at once, as a crash does: what has no row yet is replayed by the next owner. */
@@ -76,6 +86,7 @@ class LogWorker implements Worker {
   readonly #assigned = new Map<number, Assignment>();
   /** Given to us, whether taken already or not. */
   readonly #given = new Map<number, Assignment>();
+  readonly #holdWatch: HoldWatch;
   #session: Session;
   #subscription: Subscription | undefined;
   #cancelProgress: Cancel = () => {};
@@ -86,6 +97,12 @@ class LogWorker implements Worker {
   constructor(options: WorkerOptions) {
     this.#options = options;
     this.#metrics = workerMetrics(options.metrics);
+    this.#holdWatch = new HoldWatch({
+      clock: options.clock,
+      releasesMax: options.limits.releasesRememberedMax,
+      noticeEveryMs: options.limits.holdNoticeEveryMs,
+      onHeld: (notice) => options.onHeld?.(notice),
+    });
     this.#session = this.#newSession();
   }
 
@@ -117,6 +134,10 @@ class LogWorker implements Worker {
   ready(): WorkerHealth {
     const detail = this.#stopped ?? this.#trouble ?? this.#session.stalled;
     return detail === undefined ? { ok: true } : { ok: false, detail };
+  }
+
+  held(eventUuid: string): HoldReport | undefined {
+    return this.#session.findHeld(eventUuid) ?? this.#holdWatch.find(eventUuid);
   }
 
   async close(): Promise<void> {
@@ -157,12 +178,16 @@ class LogWorker implements Worker {
       logger,
       limits,
       personCacheBytesMax: this.#options.personCacheBytesMax,
+      holdMs: this.#options.holdMs,
+      holdBytesMax: this.#options.holdBytesMax,
+      holdWatch: this.#holdWatch,
       transforms: this.#options.transforms,
       derivePersonUuid,
       messages: {
         bytesMax: limits.outputBytesMax,
         payloadBytesMax: limits.deadLetterPayloadBytesMax,
         deriveRecordUuid,
+        debounce: new WarningDebounce(limits.warningsRememberedMax),
         digest: (bytes) => createHash('sha256').update(bytes).digest('hex'),
       },
       metrics: this.#metrics,

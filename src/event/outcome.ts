@@ -21,6 +21,7 @@ export const DEAD_LETTER_REASONS = [
   'malformed_record',
   'stage_failed',
   'merge_too_large',
+  'lost_by_retention',
   'row_too_large',
   'refused_by_postgres',
   'refused_by_clickhouse',

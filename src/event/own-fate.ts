@@ -17,14 +17,22 @@ export function ownFate(event: PipelineEvent): OwnFate | undefined {
     const message = properties['$$client_ingestion_warning_message'] ?? null;
     return {
       reason: 'client_ingestion_warning',
-      warning: { type: 'client_ingestion_warning', sourceId: distinctId, details: { eventUuid: uuid, distinctId, message } },
+      warning: {
+        type: 'client_ingestion_warning',
+        sourceId: distinctId,
+        details: { eventUuid: uuid, distinctId, message },
+      },
     };
   }
   if (properties['$cookieless_mode'] === true) {
     // Everybody without cookies shares one distinct id: folded, they would become one person.
     return {
       reason: 'cookieless_not_supported',
-      warning: { type: 'cookieless_not_supported', sourceId: event.name, details: { eventUuid: uuid, event: event.name } },
+      warning: {
+        type: 'cookieless_not_supported',
+        sourceId: event.name,
+        details: { eventUuid: uuid, event: event.name },
+      },
     };
   }
   if (properties['$process_person_profile'] === false && ABOUT_PERSONS.has(event.name)) {
@@ -38,17 +46,20 @@ export function ownFate(event: PipelineEvent): OwnFate | undefined {
 }
 
 /** The other id of these events has to be text; `null` is as good as none. */
-const OTHER_IDS: ReadonlyMap<string, { readonly property: string; readonly reason: OwnFate['reason'] & WarningType }> =
-  new Map([
-    ['$identify', { property: '$anon_distinct_id', reason: 'invalid_anon_distinct_id' }],
-    ['$create_alias', { property: 'alias', reason: 'invalid_alias' }],
-    ['$merge_dangerously', { property: 'alias', reason: 'invalid_alias' }],
-  ]);
+const OTHER_IDS: ReadonlyMap<
+  string,
+  { readonly property: string; readonly reason: OwnFate['reason'] & WarningType }
+> = new Map([
+  ['$identify', { property: '$anon_distinct_id', reason: 'invalid_anon_distinct_id' }],
+  ['$create_alias', { property: 'alias', reason: 'invalid_alias' }],
+  ['$merge_dangerously', { property: 'alias', reason: 'invalid_alias' }],
+]);
 
 function invalidOtherId({ name, properties, uuid, distinctId }: PipelineEvent): OwnFate | undefined {
   const other = OTHER_IDS.get(name);
   const value = other && properties[other.property];
-  if (other === undefined || value === undefined || value === null || typeof value === 'string') return undefined;
+  if (other === undefined || value === undefined || value === null || typeof value === 'string')
+    return undefined;
   const details = { eventUuid: uuid, event: name, distinctId, [other.property]: value };
   return { reason: other.reason, warning: { type: other.reason, sourceId: distinctId, details } };
 }

@@ -77,7 +77,9 @@ export function personRow(person: PersonMessage): string {
 }
 
 /** `clickhouse_person`: the end of a person that was merged away. */
-export function deletedPersonRow(person: Pick<PersonMessage, 'uuid' | 'teamId' | 'createdAtMs' | 'version'>): string {
+export function deletedPersonRow(
+  person: Pick<PersonMessage, 'uuid' | 'teamId' | 'createdAtMs' | 'version'>,
+): string {
   return personRowOf({ ...person, properties: {}, isIdentified: false }, 1);
 }
 

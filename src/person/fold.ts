@@ -95,7 +95,11 @@ export function foldEvents(known: Known, inputs: readonly FoldInput[], options: 
 
 type Failed = Extract<FoldOutcome, { kind: 'failed' }>;
 
-function runStages(draft: Draft, { entry, personUuid, groups }: FoldInput, options: FoldOptions): Work | Failed {
+function runStages(
+  draft: Draft,
+  { entry, personUuid, groups }: FoldInput,
+  options: FoldOptions,
+): Work | Failed {
   const { event, project, repeat } = entry;
   const person = draft.personOf(event.distinctId);
   let work: Work = {

@@ -3,8 +3,8 @@ import type { EventWarning } from '../event/event.ts';
 import type { TeamId } from '../event/ids.ts';
 import type { JsonObject } from '../event/json.ts';
 import type { GroupOnRow } from '../event/rows.ts';
-import { jsonbBytesMax } from './size.ts';
 import { sameJson } from './properties.ts';
+import { jsonbBytesMax } from './size.ts';
 
 /** `typeIndex`: 0 to 4, the group type's place in the project. */
 export interface GroupId {

@@ -53,6 +53,9 @@ export type Row = Readonly<Record<string, unknown>>;
 export interface Changed {
   readonly limits?: Partial<WorkerLimits>;
   readonly personCacheBytesMax?: number;
+  /** 0, unless a test is about the hold. */
+  readonly holdMs?: number;
+  readonly holdBytesMax?: number;
   readonly transforms?: readonly Transform[];
 }
 
@@ -101,6 +104,8 @@ export async function workerHarness(t: Test): Promise<Harness> {
           ...changed.limits,
         },
         personCacheBytesMax: changed.personCacheBytesMax ?? 64 * 1024 * 1024,
+        holdMs: changed.holdMs ?? 0,
+        holdBytesMax: changed.holdBytesMax ?? 64 * 1024 * 1024,
         transforms: changed.transforms ?? TRANSFORMS,
         onFault: (error) => {
           throw error;

@@ -70,7 +70,12 @@ const withWarning = (work: Work, warning: EventWarning): Work => ({
   warnings: [...work.warnings, warning],
 });
 
-function warning(work: Work, type: EventWarning['type'], sourceId: string, details: JsonObject): EventWarning {
+function warning(
+  work: Work,
+  type: EventWarning['type'],
+  sourceId: string,
+  details: JsonObject,
+): EventWarning {
   const { uuid, name } = work.event;
   return { type, sourceId, details: { eventUuid: uuid, event: name, ...details } };
 }

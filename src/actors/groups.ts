@@ -1,0 +1,158 @@
+/**
+ * Groups as this process knows them: which place each group type has, and what event rows show. Changes are applied
+ * here when they are dispatched and in Postgres with their save; a row may show one that is not saved yet.
+ */
+import { LRUCache } from 'lru-cache';
+import type { EventWarning, PipelineEvent } from '../event/event.ts';
+import { type GroupName, type GroupsOfEvent, groupsOf } from '../event/groups.ts';
+import type { TeamId } from '../event/ids.ts';
+import type { GroupOnRow } from '../event/rows.ts';
+import {
+  changeGroup,
+  type Group,
+  type GroupChange,
+  type GroupId,
+  groupKey,
+  NO_GROUPS,
+  type ResolvedGroups,
+} from '../person/group.ts';
+import type { GroupType, GroupTypeId } from '../storage/person-store.ts';
+
+type Lookup = { readonly index: number | undefined };
+type State = { readonly group: Group | undefined };
+
+/** List and map entries, objects, strings' headers. */
+const GROUP_OVERHEAD_BYTES = 500;
+const BYTES_PER_JSON_CHAR = 4;
+
+/** What has to be read before events can be dispatched. */
+export interface MissingGroups {
+  readonly types: readonly GroupTypeId[];
+  readonly groups: readonly GroupId[];
+}
+
+export class Groups {
+  readonly #types: LRUCache<string, Lookup>;
+  readonly #states: LRUCache<string, State>;
+  /** Changes that no save has confirmed yet. */
+  readonly #unsaved = new Map<string, number>();
+
+  constructor(typesMax: number, bytesMax: number) {
+    this.#types = new LRUCache({ max: typesMax });
+    this.#states = new LRUCache({
+      maxSize: bytesMax,
+      sizeCalculation: ({ group }) =>
+        GROUP_OVERHEAD_BYTES + (group ? JSON.stringify(group.properties).length * BYTES_PER_JSON_CHAR : 0),
+    });
+  }
+
+  /** Group types first: groups can be named only once their types have a place. */
+  missing(events: readonly PipelineEvent[]): MissingGroups | undefined {
+    const types = new Map<string, GroupTypeId>();
+    const groups = new Map<string, GroupId>();
+    for (const event of events) {
+      const { names, identify } = groupsOf(event);
+      for (const name of identify ? [...names, identify] : names) {
+        const type = this.#types.get(typeKey(event.teamId, name.type));
+        if (type === undefined) {
+          types.set(typeKey(event.teamId, name.type), { teamId: event.teamId, type: name.type });
+        } else if (type.index !== undefined) {
+          const id = { teamId: event.teamId, typeIndex: type.index, key: name.key };
+          if (!this.#states.has(groupKey(id))) groups.set(groupKey(id), id);
+        }
+      }
+    }
+    if (types.size + groups.size === 0) return undefined;
+    return { types: [...types.values()], groups: [...groups.values()] };
+  }
+
+  learnTypes(types: readonly GroupType[]): void {
+    for (const { teamId, type, index } of types) this.#types.set(typeKey(teamId, type), { index });
+  }
+
+  /** `asked` and not `found`: nobody has described that group yet. */
+  learnGroups(asked: readonly GroupId[], found: readonly Group[]): void {
+    const byKey = new Map(found.map((group) => [groupKey(group), group]));
+    for (const id of asked) {
+      const key = groupKey(id);
+      if (!this.#unsaved.has(key)) this.#states.set(key, { group: byKey.get(key) });
+    }
+  }
+
+  /**
+   * What the event's row shows, and the change that it asks for, which counts as made from now on. `wantsProfile`:
+   * without one an event belongs to no group.
+   */
+  resolve(event: PipelineEvent, wantsProfile: boolean, repeat: boolean): ResolvedGroups {
+    const asked = groupsOf(event);
+    if (asked.names.length === 0 && asked.identify === undefined && asked.warnings.length === 0)
+      return NO_GROUPS;
+    const warnings = [...asked.warnings];
+    const change = repeat ? undefined : this.#change(event, asked, warnings);
+    if (change) {
+      const key = groupKey(change);
+      const outcome = changeGroup(this.#states.get(key)?.group, change);
+      if (outcome.kind === 'changed') this.#states.set(key, { group: outcome.group });
+      this.#unsaved.set(key, (this.#unsaved.get(key) ?? 0) + 1);
+    }
+    const shown = wantsProfile ? asked.names.flatMap((name) => this.#shown(event, name, warnings)) : [];
+    return { shown, change, warnings };
+  }
+
+  /** The change is saved, or has ended without one; `saved` is the group as it is then, if it was written. */
+  settle(change: GroupChange, saved: Group | undefined): void {
+    const key = groupKey(change);
+    this.#unpin(key);
+    if (saved && !this.#unsaved.has(key)) this.#states.set(key, { group: saved });
+  }
+
+  /** The change is redone, or was refused: the group is read again. */
+  forget(change: GroupChange): void {
+    const key = groupKey(change);
+    this.#unpin(key);
+    this.#states.delete(key);
+  }
+
+  #unpin(key: string): void {
+    const left = (this.#unsaved.get(key) ?? 1) - 1;
+    if (left === 0) this.#unsaved.delete(key);
+    else this.#unsaved.set(key, left);
+  }
+
+  #change(
+    event: PipelineEvent,
+    { identify }: GroupsOfEvent,
+    warnings: EventWarning[],
+  ): GroupChange | undefined {
+    if (identify === undefined) return undefined;
+    const typeIndex = this.#typeIndex(event, identify, warnings);
+    if (typeIndex === undefined) return undefined;
+    const { key, set } = identify;
+    return { teamId: event.teamId, typeIndex, key, set, timestampMs: event.timestampMs };
+  }
+
+  #shown(event: PipelineEvent, name: GroupName, warnings: EventWarning[]): GroupOnRow[] {
+    const typeIndex = this.#typeIndex(event, name, warnings);
+    if (typeIndex === undefined) return [];
+    const group = this.#states.get(groupKey({ teamId: event.teamId, typeIndex, key: name.key }))?.group;
+    return [
+      { typeIndex, key: name.key, properties: group?.properties ?? {}, createdAtMs: group?.createdAtMs },
+    ];
+  }
+
+  #typeIndex(event: PipelineEvent, { type }: GroupName, warnings: EventWarning[]): number | undefined {
+    const index = this.#types.get(typeKey(event.teamId, type))?.index;
+    if (index === undefined) {
+      const details = {
+        eventUuid: event.uuid,
+        distinctId: event.distinctId,
+        groupType: type,
+        message: 'a project has at most five group types: this one is ignored',
+      };
+      warnings.push({ type: 'too_many_group_types', sourceId: type, details });
+    }
+    return index;
+  }
+}
+
+const typeKey = (teamId: TeamId, type: string): string => `${teamId}:${type}`;
