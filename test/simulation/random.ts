@@ -26,7 +26,7 @@ export class Random {
     return this.next() < probability;
   }
 
-  pick<Value>(values: readonly [Value, ...Value[]]): Value {
+  pick<const Value>(values: readonly [Value, ...Value[]]): Value {
     return values[Math.floor(this.next() * values.length)] ?? values[0];
   }
 

@@ -1,0 +1,55 @@
+/** Every record has one fate, and the books say so. */
+import { sourceOf } from './follow.ts';
+import { dropReason } from './oracle.ts';
+import type { Outputs } from './outputs.ts';
+import type { Ran, SentRecord } from './run.ts';
+
+export function checkFates(ran: Ran, outputs: Outputs): string[] {
+  const { world, records } = ran;
+  const failures: string[] = [];
+  const books: Record<string, number> = {};
+  for (const { readPosition, firstOffset, held, inFlight, fates } of world.store.progress()) {
+    let settled = 0;
+    for (const [fate, count] of Object.entries(fates)) {
+      settled += count;
+      books[fate] = (books[fate] ?? 0) + count;
+    }
+    const imbalance = readPosition - firstOffset - settled - held - inFlight;
+    if (imbalance !== 0) failures.push(`the books of a partition are ${imbalance} out of balance`);
+  }
+
+  const rows = new Set(outputs.rows.map(({ source }) => source));
+  const deadLetters = new Map(outputs.deadLetters.map(({ source, error }) => [source, error]));
+  const counts: Record<string, number> = {};
+  const seen = new Set<string>();
+  for (const record of records) {
+    const source = sourceOf(record);
+    const isRepeat = seen.has(record.event.uuid);
+    if (record.event.fault === 'none') seen.add(record.event.uuid);
+    const found = [
+      ...(rows.has(source) ? ['row'] : []),
+      ...(deadLetters.has(source) ? [`dead_letter:${deadLetters.get(source)}`] : []),
+    ];
+    const expected = expectedFate(record, isRepeat && !found.includes('row'));
+    if (found.length === 0 && expected.startsWith('drop:')) found.push(expected);
+    if (found.length !== 1 || found[0] !== expected) {
+      failures.push(`${source} should end as ${expected}, and has ${found.join(' and ') || 'nothing'}`);
+    }
+    for (const fate of found) counts[fate] = (counts[fate] ?? 0) + 1;
+  }
+  if (!ran.settled) return failures;
+  for (const fate of new Set([...Object.keys(books), ...Object.keys(counts)])) {
+    const [booked = 0, counted = 0] = [books[fate], counts[fate]];
+    if (booked !== counted) failures.push(`the books count ${booked} × ${fate}, there are ${counted}`);
+  }
+  return failures;
+}
+
+/** `isRepeat`: it came before. A process that has just begun does not know. */
+function expectedFate({ event }: SentRecord, isRepeat: boolean): string {
+  if (event.fault === 'malformed') return 'dead_letter:malformed_record';
+  if (event.fault === 'unknown_token') return 'drop:unknown_token';
+  const own = dropReason(event);
+  if (own !== undefined) return `drop:${own}`;
+  return isRepeat ? 'drop:duplicate' : 'row';
+}

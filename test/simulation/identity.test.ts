@@ -1,0 +1,44 @@
+/**
+ * The real worker against a sequential fold, on histories that nobody would write. `SEED=123` replays one and prints
+ * it; `FROM=… SEEDS=…` runs others than the usual ones.
+ */
+import t from 'tap';
+import { Metrics } from '../../src/metrics.ts';
+import { type Counts, count, workerCounts } from './meetings.ts';
+import { type Plan, planOf } from './plan.ts';
+import { report } from './report.ts';
+import { run } from './run.ts';
+import { shrink } from './shrink.ts';
+import { judge } from './verdict.ts';
+
+const { SEED, SEEDS = '2000', FROM = '1' } = process.env;
+const FAILURES_MAX = 3;
+
+const metrics = new Metrics();
+
+async function fails(plan: Plan): Promise<boolean> {
+  return judge(await run(plan, metrics)).failures.length > 0;
+}
+
+void t.test(
+  `${SEED ?? SEEDS} random histories end with the persons, ids and groups of a sequential fold`,
+  async (t) => {
+    const counts: Counts = new Map();
+    const [from, to] =
+      SEED === undefined ? [Number(FROM), Number(FROM) + Number(SEEDS)] : [Number(SEED), Number(SEED) + 1];
+    let failed = 0;
+    for (let seed = from; seed < to && failed < FAILURES_MAX; seed++) {
+      const ran = await run(planOf(seed), metrics);
+      const verdict = judge(ran);
+      count(counts, ran, verdict);
+      if (SEED !== undefined) t.comment(report(ran, verdict, true));
+      if (verdict.failures.length === 0) continue;
+      failed += 1;
+      const small = await run(await shrink(ran.plan, fails), metrics);
+      t.fail(`seed ${seed}: ${verdict.failures[0]}`);
+      t.comment(report(small, judge(small), SEED !== undefined));
+    }
+    t.equal(failed, 0);
+    for (const [name, total] of [...counts, ...(await workerCounts(metrics))]) t.comment(`${total} ${name}`);
+  },
+);

@@ -1,0 +1,92 @@
+/** What the worker has put on the output topics, parsed, and where each message came from. */
+import type { Topic } from '../../src/storage/topics.ts';
+import type { World } from './world.ts';
+
+export interface EventRow {
+  /** `partition:offset` of its record. */
+  readonly source: string;
+  readonly timestampMs: number;
+  readonly uuid: string;
+  readonly distinct_id: string;
+  readonly person_id: string;
+  /** JSON text. */
+  readonly person_properties: string;
+  readonly person_mode: 'full' | 'propertyless' | 'force_upgrade';
+}
+
+export interface PersonRow {
+  readonly id: string;
+  /** JSON text. */
+  readonly properties: string;
+  readonly is_identified: 0 | 1;
+  readonly is_deleted: 0 | 1;
+  readonly version: number;
+}
+
+export interface MappingRow {
+  readonly distinct_id: string;
+  readonly person_id: string;
+  readonly version: number;
+}
+
+export interface GroupRow {
+  readonly group_type_index: number;
+  readonly group_key: string;
+  /** JSON text. */
+  readonly group_properties: string;
+  readonly version: number;
+}
+
+export interface DeadLetter {
+  /** `partition:offset` of its record. */
+  readonly source: string;
+  readonly error: string;
+}
+
+export interface Outputs {
+  readonly rows: readonly EventRow[];
+  readonly persons: readonly PersonRow[];
+  readonly mappings: readonly MappingRow[];
+  readonly groups: readonly GroupRow[];
+  readonly deadLetters: readonly DeadLetter[];
+}
+
+export function outputsOf({ log }: World): Outputs {
+  const read = <Row>(topic: Topic): readonly Row[] =>
+    log.readAll(topic).map(({ value }) => JSON.parse(Buffer.from(value).toString()));
+  return {
+    rows: log.readAll('clickhouse_events_json').map(({ value, headers, timestamp }) => ({
+      ...JSON.parse(Buffer.from(value).toString()),
+      source: headers['source'] ?? '',
+      timestampMs: timestamp,
+    })),
+    persons: read('clickhouse_person'),
+    mappings: read('clickhouse_person_distinct_id'),
+    groups: read('clickhouse_groups'),
+    deadLetters: read<{ tags: readonly string[]; error: string }>('events_dead_letter_queue').map(
+      ({ tags, error }) => ({ source: (tags[0] ?? '').split(':').slice(1).join(':'), error }),
+    ),
+  };
+}
+
+/** The row that ClickHouse keeps of each: the one with the highest version. */
+export function newest<Row extends { readonly version: number }>(
+  rows: readonly Row[],
+  keyOf: (row: Row) => string,
+): ReadonlyMap<string, Row> {
+  const kept = new Map<string, Row>();
+  for (const row of rows) {
+    const before = kept.get(keyOf(row));
+    if (before === undefined || row.version >= before.version) kept.set(keyOf(row), row);
+  }
+  return kept;
+}
+
+/** JSON text with the keys in order, so that equal values have equal texts. */
+export function canonical(value: unknown): string {
+  return JSON.stringify(value, (_key, member: unknown) =>
+    typeof member === 'object' && member !== null && !Array.isArray(member)
+      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : member,
+  );
+}

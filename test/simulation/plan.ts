@@ -1,0 +1,95 @@
+/** What one seed means: a history, and the world in which it happens. */
+import { LIMITS } from '../../src/limits.ts';
+import { type HistoryEvent, randomHistory } from './history.ts';
+import { Random } from './random.ts';
+import type { Weather } from './sim-wire.ts';
+import { EPOCH_MS, type ProcessOptions } from './world.ts';
+
+export interface Stop {
+  /** How many steps of calls happen before it. */
+  readonly step: number;
+  readonly kind: 'crash' | 'stop';
+  /** Milliseconds until the next process starts. */
+  readonly downMs: number;
+}
+
+export interface Plan {
+  readonly seed: number;
+  readonly events: readonly HistoryEvent[];
+  readonly partitions: number;
+  readonly process: ProcessOptions;
+  readonly weather: Weather;
+  readonly stops: readonly Stop[];
+  /** Every bound is small, so that all back-pressure runs. */
+  readonly small: boolean;
+  /** Chance of the world itself: another history leaves it as it is. */
+  readonly worldSeed: number;
+}
+
+/** Nothing goes wrong, nothing is full: events are held for as long as they should be, and no longer. */
+export const isCalm = ({ small, weather, stops }: Plan): boolean =>
+  !small && weather.failures === 0 && stops.length === 0;
+
+const FAIR: Weather = { delayMsMax: 2, failures: 0, fairFromMs: 0 };
+const HOLD_MS = 2_000;
+
+export function planOf(seed: number): Plan {
+  const random = new Random(seed);
+  const events = randomHistory(random.fork(), EPOCH_MS);
+  const lastMs = events.at(-1)?.atMs ?? 0;
+  const small = random.chance(0.4);
+  const stormy = random.chance(0.3);
+  const stopCount = random.chance(0.35) ? random.int(1, 2) : 0;
+  return {
+    seed,
+    events,
+    partitions: random.int(2, 4),
+    small,
+    process: processOptions(random.fork(), small),
+    weather: stormy
+      ? {
+          delayMsMax: random.pick([2, 50, 1_000]),
+          failures: random.pick([0.02, 0.1]),
+          fairFromMs: lastMs + 5_000,
+        }
+      : FAIR,
+    stops: Array.from({ length: stopCount }, () => ({
+      step: random.int(1, 60 + events.length * 4),
+      kind: random.chance(0.75) ? 'crash' : 'stop',
+      downMs: random.pick([0, 300, 5_000]),
+    })),
+    worldSeed: random.int(0, 2 ** 31),
+  };
+}
+
+function processOptions(random: Random, small: boolean): ProcessOptions {
+  const holdMs = random.chance(0.1) ? 0 : HOLD_MS;
+  const lingerMs = random.pick([0, 5, 20, 300]);
+  const limits = {
+    ...LIMITS.worker,
+    flushLingerMs: lingerMs,
+    progressEveryMs: random.pick([50, 1_000]),
+  };
+  if (!small) {
+    return { limits, holdMs, holdBytesMax: 64 * 1024 * 1024, personCacheBytesMax: 64 * 1024 * 1024 };
+  }
+  const few = (max: number) => random.pick([1, random.int(1, max), 1_000]);
+  return {
+    limits: {
+      ...limits,
+      pollRecordsMax: few(5),
+      inFlightPerPartitionMax: few(10),
+      inFlightBytesMax: random.pick([2_000, LIMITS.worker.inFlightBytesMax]),
+      inFlightPerPersonMax: few(3),
+      dispatchEntriesMax: few(6),
+      flushEventsMax: few(6),
+      flushBytesMax: random.pick([500, LIMITS.worker.flushBytesMax]),
+      outboxBatchesMax: few(2),
+      appendRecordsMax: few(3),
+      identityCacheBytesMax: random.pick([1, 1_000, LIMITS.worker.identityCacheBytesMax]),
+    },
+    holdMs,
+    holdBytesMax: random.pick([1, 1_500, 64 * 1024 * 1024]),
+    personCacheBytesMax: random.pick([1, 10_000, 64 * 1024 * 1024]),
+  };
+}

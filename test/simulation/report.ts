@@ -1,0 +1,47 @@
+/** A failed history, record by record, for people. */
+import { sourceOf } from './follow.ts';
+import type { Ran } from './run.ts';
+import type { Verdict } from './verdict.ts';
+
+export function report(ran: Ran, { failures, followed, outputs }: Verdict, withTrace = false): string {
+  const { plan, records, world } = ran;
+  const places = new Map([...followed.folded.keys()].map((source, place) => [source, place + 1]));
+  const header = ['record', 'at ms', 'event', 'distinct id', 'fold', 'person on its rows', 'properties'];
+  const lines = records.map((record) => {
+    const source = sourceOf(record);
+    const { event } = record;
+    const persons = outputs.rows.filter((row) => row.source === source).map(({ person_id }) => person_id);
+    const flags = [event.historical ? 'historical' : '', event.fault === 'none' ? '' : event.fault];
+    return [
+      source,
+      String(event.atMs),
+      [event.name, ...flags].filter(Boolean).join(' '),
+      event.distinctId,
+      String(places.get(source) ?? '-'),
+      persons.join(', '),
+      JSON.stringify(event.properties),
+    ];
+  });
+  const persons = [...world.store.persons.values()].map(
+    ({ uuid, version, isIdentified, properties }) =>
+      `${uuid} v${version}${isIdentified ? ' identified' : ''} ${JSON.stringify(properties)}`,
+  );
+  return [
+    `seed ${plan.seed}, ${records.length} records, ${plan.partitions} partitions, hold ${plan.process.holdMs} ms,` +
+      `${plan.small ? ' small limits,' : ''} weather ${JSON.stringify(plan.weather)}, stops ${JSON.stringify(plan.stops)}`,
+    ...failures.map((failure) => `  ! ${failure}`),
+    ...table([header, ...lines]),
+    ...persons,
+    ...(withTrace ? world.trace : []),
+    `replay: SEED=${plan.seed} node --import tsx test/simulation/identity.test.ts`,
+  ].join('\n');
+}
+
+function table(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0)))
+      .join('  '),
+  );
+}

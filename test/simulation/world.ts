@@ -1,0 +1,151 @@
+/** What processes share: the log, the store and the time. A process is a value with its own memory. */
+import { startWorker, type Worker, type WorkerOptions } from '../../src/actors/worker.ts';
+import { asPersonUuid, asTeamId, asToken, type DerivePersonUuid } from '../../src/event/ids.ts';
+import type { Logger } from '../../src/logger.ts';
+import type { Metrics } from '../../src/metrics.ts';
+import { type EventLog, LogUnavailableError, type Subscription } from '../../src/storage/event-log.ts';
+import type { TeamStore } from '../../src/storage/team-store.ts';
+import type { Random } from './random.ts';
+import { SimClock } from './sim-clock.ts';
+import { SimLog } from './sim-log.ts';
+import { personStoreOf, SimStore } from './sim-store.ts';
+import { type Weather, Wire } from './sim-wire.ts';
+
+export const EPOCH_MS = Date.UTC(2026, 0, 1);
+export const TEAM = asTeamId(1);
+export const TOKEN = asToken('phc_simulated');
+
+/** Readable, so that a failure is. */
+export const derivePersonUuid: DerivePersonUuid = (_teamId, distinctId) =>
+  asPersonUuid(`person of ${distinctId}`);
+
+const team = {
+  id: TEAM,
+  token: TOKEN,
+  name: 'simulated',
+  anonymizeIps: false,
+  personProcessingOptOut: false,
+};
+const cached: TeamStore['cached'] = (token) => (token === TOKEN ? team : undefined);
+const teams: TeamStore = { cached, byToken: async (token) => (token === TOKEN ? team : undefined) };
+
+export interface WorldOptions {
+  readonly partitions: number;
+  readonly random: Random;
+  readonly weather: Weather;
+  readonly metrics: Metrics;
+}
+
+/** What a process brings along. */
+export type ProcessOptions = Pick<
+  WorkerOptions,
+  'limits' | 'holdMs' | 'holdBytesMax' | 'personCacheBytesMax'
+>;
+
+export class World {
+  readonly clock = new SimClock(EPOCH_MS);
+  readonly log: SimLog;
+  readonly store = new SimStore(() => this.clock.now());
+  readonly options: WorldOptions;
+  /** What happened, line by line. */
+  readonly trace: string[] = [];
+  /** What must never happen. */
+  readonly faults: string[] = [];
+  onStep: (name: string) => void = () => {};
+
+  constructor(options: WorldOptions) {
+    this.options = options;
+    this.log = new SimLog({ clock: this.clock, partitions: options.partitions, identity: 'simulated' });
+  }
+
+  note(line: string): void {
+    this.trace.push(`${String(this.clock.monotonic()).padStart(6)} ms  ${line}`);
+  }
+}
+
+export class Process {
+  readonly #world: World;
+  readonly #wire: Wire;
+  readonly #subscriptions: Subscription[] = [];
+  #worker: Worker | undefined;
+
+  private constructor(world: World) {
+    this.#world = world;
+    const { random, weather } = world.options;
+    this.#wire = new Wire({ clock: world.clock, random, weather, onStep: (name) => world.onStep(name) });
+  }
+
+  static async start(world: World, options: ProcessOptions): Promise<Process> {
+    const process = new Process(world);
+    const call = process.#wire.call.bind(process.#wire);
+    process.#worker = await startWorker({
+      ...options,
+      log: process.#log(),
+      persons: personStoreOf(world.store, call),
+      teams,
+      clock: process.#wire.clock,
+      derivePersonUuid,
+      deriveRecordUuid: (topic, partition, offset) => `${topic}:${partition}:${offset}`,
+      logger: process.#logger(),
+      metrics: world.options.metrics,
+      transforms: [],
+      onFault: (error) => {
+        if (process.#wire.isCut) return;
+        world.faults.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
+      },
+    });
+    return process;
+  }
+
+  get isAlive(): boolean {
+    return !this.#wire.isCut;
+  }
+
+  /** As kill -9: nothing more is heard of it. What it has sent may still arrive. */
+  kill(): void {
+    if (this.#wire.isCut) return;
+    this.#wire.cut();
+    for (const subscription of this.#subscriptions) this.#world.log.drop(subscription);
+    // Gives its memory back; nobody hears of it.
+    this.#worker?.abandon().catch(() => {});
+  }
+
+  async close(): Promise<void> {
+    await this.#worker?.close();
+    this.#wire.cut();
+  }
+
+  #log(): EventLog {
+    const { log } = this.#world;
+    const wire = this.#wire;
+    const call: typeof wire.call = (name, happen) =>
+      wire.call(name, happen, () => new LogUnavailableError('the connection was lost'));
+    return {
+      identity: () => log.identity(),
+      partitionCount: () => log.partitionCount(),
+      append: (records) => call('append', () => log.append(records)),
+      offsets: (topic) => call('offsets', () => log.offsets(topic)),
+      committed: (group, topic) => call('committed', () => log.committed(group, topic)),
+      tail: (topics, onRecords) => log.tail(topics, (records) => wire.hear(() => onRecords(records))),
+      close: async () => {},
+      subscribe: async (subscriber) => {
+        const subscription = await log.subscribe(subscriber);
+        this.#subscriptions.push(subscription);
+        return {
+          pause: (at) => subscription.pause(at),
+          resume: (at) => subscription.resume(at),
+          rewind: (at, offset) => subscription.rewind(at, offset),
+          commit: (assignment, offset) => call('commit', () => subscription.commit(assignment, offset)),
+          close: () => subscription.close(),
+        };
+      },
+    };
+  }
+
+  #logger(): Logger {
+    const write = (fields: Readonly<Record<string, unknown>>, message: string) => {
+      if (this.isAlive) this.#world.note(`${message} ${JSON.stringify(fields)}`);
+    };
+    return { debug: write, info: write, warn: write, error: write };
+  }
+}
