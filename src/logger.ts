@@ -21,7 +21,7 @@ export function createLogger(level: LogLevel, readable: boolean): Logger {
     base: null,
     transport: {
       target: 'pino-pretty',
-      options: { translateTime: 'HH:MM:ss', ignore: 'pid,hostname', singleLine: true, destination: 2 },
+      options: { translateTime: 'SYS:HH:MM:ss', ignore: 'pid,hostname', singleLine: true, destination: 2 },
     },
   });
 }

@@ -86,6 +86,8 @@ export async function startSystem(config: Config, parts: Parts, environment: Env
         limits: LIMITS.worker,
         transforms: TRANSFORMS,
         personCacheBytesMax: config.personCacheMb * MIB,
+        holdMs: config.bufferConversionSeconds * 1000,
+        holdBytesMax: config.holdMb * MIB,
         // Uncaught, it ends the process.
         onFault: (error) => {
           setImmediate(() => {
@@ -235,6 +237,7 @@ function consoleSources({ clock, metrics, logger }: Environment, shown: Shown): 
       return metrics.text();
     },
     books: () => readBooks(postgres, log),
+    held: (eventUuid) => worker.held(eventUuid),
     async query(database, sql, signal) {
       if (database === 'clickhouse') return clickhouse.query(sql, signal);
       const rows = await readOnlyQuery(postgres, sql);
