@@ -69,6 +69,16 @@ export const LIMITS = {
     /** Events whose ids are looked up and that are dispatched together. */
     dispatchEntriesMax: 2_000,
     flushEventsMax: 2_000,
+    /** Held events that went on by time or memory and have no row yet; past it others that are due wait. */
+    releasedInFlightMax: 2_000,
+    /** Held events whose way on is remembered, for those who ask. */
+    releasesRememberedMax: 10_000,
+    /** Between two notices that events are held. */
+    holdNoticeEveryMs: 5_000,
+    /** Ingestion warnings that are remembered, so that of each kind and source there is one an hour. */
+    warningsRememberedMax: 50_000,
+    groupTypesCachedMax: 10_000,
+    groupCacheBytesMax: 32 * MIB,
     flushBytesMax: 8 * MIB,
     flushLingerMs: 20,
     /** Batches of rows that are saved and not yet on the output topics. */
@@ -79,6 +89,8 @@ export const LIMITS = {
     /** How long a stop waits for what was read to get its rows; the rest is replayed. */
     closeMs: 3_000,
     identityCacheBytesMax: 64 * MIB,
+    /** Distinct ids that one merge moves; a merge of more is a dead letter. */
+    mergeIdsMax: 10_000,
     /** Bytes of one record on an output topic. */
     outputBytesMax: 1_000_000,
     /** Bytes of a too large record that its dead letter keeps. */

@@ -34,7 +34,7 @@ export interface Progress {
   readonly fates: Readonly<Record<string, number>>;
 }
 
-/** Offsets folded by one save, with the persons (merged away or not) and groups that it wrote. */
+/** Offsets folded by one save, with the persons (merged away or not) and groups of their works. */
 export interface FoldedRange extends OffsetRange {
   readonly persons: readonly PersonUuid[];
   readonly groups: readonly GroupId[];
@@ -109,10 +109,7 @@ export interface PersonWork {
    * The same fold on the persons as Postgres has them. `overfull`: persons with more ids than one merge may move; a
    * merge of one of them ends as a failed event.
    */
-  readonly refold: (
-    persons: ReadonlyMap<PersonUuid, Person>,
-    overfull: ReadonlySet<PersonUuid>,
-  ) => Folded;
+  readonly refold: (persons: ReadonlyMap<PersonUuid, Person>, overfull: ReadonlySet<PersonUuid>) => Folded;
   readonly offsets: readonly { readonly partition: number; readonly offset: number }[];
 }
 

@@ -64,10 +64,13 @@ const NEEDED: Readonly<Record<string, Readonly<Record<string, readonly string[]>
     group_type_index: integer,
     group_properties: ['jsonb'],
     created_at: time,
+    properties_last_updated_at: ['jsonb'],
+    properties_last_operation: ['jsonb'],
     version: integer,
   },
   posthog_grouptypemapping: {
     team_id: integer,
+    project_id: integer,
     group_type: text,
     group_type_index: integer,
   },

@@ -1,13 +1,14 @@
 /** A partition's row: the owner's epoch, how far it has come, and what was folded. */
 import { asPersonUuid } from '../../event/ids.ts';
+import type { GroupId } from '../../person/group.ts';
 import {
   type Acquired,
   FencedError,
   type FoldedRange,
   type OffsetRange,
+  type PartitionEpoch,
   type PartitionKey,
   type PartitionSave,
-  type PersonStore,
   type Progress,
 } from '../person-store.ts';
 import type { Postgres, Queryable } from './pool.ts';
@@ -20,28 +21,39 @@ const TAKE = `
   RETURNING epoch, first_offset, folded_below, read_position, unfinished, held, in_flight, fates`;
 
 const READ_FOLDED = `
-  SELECT from_offset, to_offset, persons::text[] AS persons FROM tributary_folded
+  SELECT from_offset, to_offset, persons::text[] AS persons, groups FROM tributary_folded
   WHERE log_id = $1 AND topic = $2 AND partition = $3 ORDER BY from_offset`;
+
+/** In key order, so that two owners never wait for each other in a circle. */
+const LOCK = `
+  SELECT FROM tributary_partition AS t
+  JOIN unnest($1::text[], $2::text[], $3::int[], $4::bigint[]) AS s (log_id, topic, partition, epoch)
+    ON (t.log_id, t.topic, t.partition) = (s.log_id, s.topic, s.partition) AND t.epoch = s.epoch
+  ORDER BY t.log_id, t.topic, t.partition`;
+/** Saves go side by side; who takes the partition waits for them. */
+const LOCK_FOR_SAVE = `${LOCK} FOR SHARE OF t`;
+const LOCK_FOR_PROGRESS = `${LOCK} FOR NO KEY UPDATE OF t`;
 
 const WRITE_PROGRESS = `
   UPDATE tributary_partition AS t SET
     read_position = s.read_position, unfinished = s.unfinished, held = s.held, in_flight = s.in_flight,
     fates = s.fates, folded_below = greatest(t.folded_below, s.folded_below), saved_at = now()
   FROM unnest($1::text[], $2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::jsonb[], $7::int[], $8::int[],
-    $9::jsonb[], $10::bigint[])
-    AS s (log_id, topic, partition, epoch, read_position, unfinished, held, in_flight, fates, folded_below)
-  WHERE (t.log_id, t.topic, t.partition) = (s.log_id, s.topic, s.partition) AND t.epoch = s.epoch`;
+    $9::jsonb[])
+    AS s (log_id, topic, partition, folded_below, read_position, unfinished, held, in_flight, fates)
+  WHERE (t.log_id, t.topic, t.partition) = (s.log_id, s.topic, s.partition)`;
 
 const PRUNE = `
   DELETE FROM tributary_folded AS f
   USING unnest($1::text[], $2::text[], $3::int[], $4::bigint[]) AS s (log_id, topic, partition, folded_below)
   WHERE (f.log_id, f.topic, f.partition) = (s.log_id, s.topic, s.partition) AND f.to_offset < s.folded_below`;
 
+/** Arrays within arrays have to be as long as one another: `persons` come as text. */
 const RECORD_FOLDED = `
-  INSERT INTO tributary_folded (log_id, topic, partition, from_offset, to_offset, persons)
-  SELECT log_id, topic, partition, from_offset, to_offset, $6::uuid[]
-  FROM unnest($1::text[], $2::text[], $3::int[], $4::bigint[], $5::bigint[])
-    AS s (log_id, topic, partition, from_offset, to_offset)`;
+  INSERT INTO tributary_folded (log_id, topic, partition, from_offset, to_offset, persons, groups)
+  SELECT log_id, topic, partition, from_offset, to_offset, persons::uuid[], groups
+  FROM unnest($1::text[], $2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::text[], $7::jsonb[])
+    AS s (log_id, topic, partition, from_offset, to_offset, persons, groups)`;
 
 interface PartitionRow {
   readonly epoch: number;
@@ -54,24 +66,29 @@ interface PartitionRow {
   readonly fates: Readonly<Record<string, number>>;
 }
 
+interface FoldedRow {
+  readonly from_offset: number;
+  readonly to_offset: number;
+  readonly persons: readonly string[];
+  readonly groups: readonly GroupId[];
+}
+
 /** Raises the epoch first, which waits out a save in progress, then reads what was folded. */
 export async function acquire(postgres: Postgres, key: PartitionKey, firstOffset: number): Promise<Acquired> {
   const at = [key.logId, key.topic, key.partition];
   const taken = await postgres.query<PartitionRow>(TAKE, [...at, firstOffset]);
   const [row] = taken.rows;
   if (row === undefined) throw new Error('Postgres gave no row for the partition');
-  const folded = await postgres.query<{ from_offset: number; to_offset: number; persons: string[] }>(
-    READ_FOLDED,
-    at,
-  );
+  const folded = await postgres.query<FoldedRow>(READ_FOLDED, at);
   return {
     epoch: row.epoch,
     foldedBelow: row.folded_below,
     folded: folded.rows.map(
-      ({ from_offset, to_offset, persons }): FoldedRange => ({
+      ({ from_offset, to_offset, persons, groups }): FoldedRange => ({
         from: from_offset,
         to: to_offset,
         persons: persons.map(asPersonUuid),
+        groups,
       }),
     ),
     progress: {
@@ -85,56 +102,55 @@ export async function acquire(postgres: Postgres, key: PartitionKey, firstOffset
   };
 }
 
-/** Locks the partitions' rows, checks that they are still ours, and writes where they stand. */
-export async function writeProgress(
+const keyColumns = (partitions: readonly { readonly key: PartitionKey }[]) => [
+  partitions.map(({ key }) => key.logId),
+  partitions.map(({ key }) => key.topic),
+  partitions.map(({ key }) => key.partition),
+];
+
+/** Nobody else takes the partitions until the transaction ends. Rejects with `FencedError` if somebody has. */
+export function lockForSave(postgres: Queryable, partitions: readonly PartitionEpoch[]): Promise<void> {
+  return lock(postgres, LOCK_FOR_SAVE, partitions);
+}
+
+async function lock(
   postgres: Queryable,
-  partitions: readonly (PartitionSave & { readonly foldedBelow?: number })[],
+  statement: string,
+  partitions: readonly PartitionEpoch[],
 ): Promise<void> {
-  const column = <Value>(pick: (progress: Progress) => Value) =>
-    partitions.map(({ progress }) => pick(progress));
-  const { rowCount } = await postgres.query(WRITE_PROGRESS, [
-    partitions.map(({ key }) => key.logId),
-    partitions.map(({ key }) => key.topic),
-    partitions.map(({ key }) => key.partition),
-    partitions.map(({ epoch }) => epoch),
-    column((progress) => progress.readPosition),
-    column((progress) => JSON.stringify(progress.unfinished)),
-    column((progress) => progress.held),
-    column((progress) => progress.inFlight),
-    column((progress) => JSON.stringify(progress.fates)),
-    partitions.map(({ foldedBelow }) => foldedBelow ?? 0),
-  ]);
+  const values = [...keyColumns(partitions), partitions.map(({ epoch }) => epoch)];
+  const { rowCount } = await postgres.query(statement, values);
   if (rowCount !== partitions.length) throw new FencedError('another owner has taken a partition');
 }
 
 export async function recordFolded(
   postgres: Queryable,
-  key: PartitionKey,
-  ranges: readonly OffsetRange[],
-  persons: readonly string[],
+  ranges: readonly { readonly key: PartitionKey; readonly range: FoldedRange }[],
 ): Promise<void> {
   if (ranges.length === 0) return;
   await postgres.query(RECORD_FOLDED, [
-    ranges.map(() => key.logId),
-    ranges.map(() => key.topic),
-    ranges.map(() => key.partition),
-    ranges.map(({ from }) => from),
-    ranges.map(({ to }) => to),
-    persons,
+    ...keyColumns(ranges),
+    ranges.map(({ range }) => range.from),
+    ranges.map(({ range }) => range.to),
+    ranges.map(({ range }) => `{${range.persons.join(',')}}`),
+    ranges.map(({ range }) => JSON.stringify(range.groups)),
   ]);
 }
 
-export function saveProgress(
-  postgres: Postgres,
-  partitions: Parameters<PersonStore['saveProgress']>[0],
-): Promise<void> {
+export function saveProgress(postgres: Postgres, partitions: readonly PartitionSave[]): Promise<void> {
+  const column = <Value>(pick: (progress: Progress) => Value) =>
+    partitions.map(({ progress }) => pick(progress));
+  const below = [...keyColumns(partitions), partitions.map(({ foldedBelow }) => foldedBelow)];
   return postgres.transaction(async (transaction) => {
-    await writeProgress(transaction, partitions);
-    await transaction.query(PRUNE, [
-      partitions.map(({ key }) => key.logId),
-      partitions.map(({ key }) => key.topic),
-      partitions.map(({ key }) => key.partition),
-      partitions.map(({ foldedBelow }) => foldedBelow),
+    await lock(transaction, LOCK_FOR_PROGRESS, partitions);
+    await transaction.query(WRITE_PROGRESS, [
+      ...below,
+      column((progress) => progress.readPosition),
+      column((progress) => JSON.stringify(progress.unfinished)),
+      column((progress) => progress.held),
+      column((progress) => progress.inFlight),
+      column((progress) => JSON.stringify(progress.fates)),
     ]);
+    await transaction.query(PRUNE, below);
   });
 }

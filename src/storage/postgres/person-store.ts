@@ -1,10 +1,20 @@
-/** Persons and the worker's progress in Postgres. */
-import { asDistinctId, type PersonUuid } from '../../event/ids.ts';
-import { DataRefusedError, type Found, type Mapping, type PersonStore } from '../person-store.ts';
+/** Persons, groups and the worker's progress in Postgres. */
+import { asDistinctId, asPersonUuid, asTeamId, type PersonUuid } from '../../event/ids.ts';
+import {
+  DataRefusedError,
+  type DeletedPerson,
+  type Found,
+  type Mapping,
+  type PersonStore,
+  type PersonWithIds,
+} from '../person-store.ts';
+import { findGroups } from './group-rows.ts';
+import { groupTypes } from './group-types.ts';
 import { acquire, saveProgress } from './partition-rows.ts';
+import { referenceFinder } from './person-references.ts';
 import { PERSON_COLUMNS, type PersonRow, toPerson } from './person-row.ts';
 import { classify, type Postgres } from './pool.ts';
-import { savePersons } from './save.ts';
+import { saveWorks } from './save.ts';
 
 const FIND_BY_IDS = `
   SELECT d.distinct_id, ${PERSON_COLUMNS}
@@ -18,7 +28,13 @@ const FIND_PERSONS = `
     array(SELECT coalesce(d.version, 0) FROM posthog_persondistinctid d WHERE d.person_id = p.id ORDER BY d.id) AS versions
   FROM posthog_person p WHERE p.uuid = ANY($1::uuid[])`;
 
+const FIND_DELETED = `
+  SELECT m.team_id, m.uuid, round(extract(epoch from m.created_at) * 1000)::float8 AS created_ms, m.version
+  FROM tributary_merged m WHERE m.uuid = ANY($1::uuid[])
+    AND NOT EXISTS (SELECT FROM posthog_person p WHERE p.team_id = m.team_id AND p.uuid = m.uuid)`;
+
 export function createPersonStore(postgres: Postgres): PersonStore {
+  const findReferences = referenceFinder();
   return {
     acquire: (key, firstOffset) => acquire(postgres, key, firstOffset),
 
@@ -33,24 +49,19 @@ export function createPersonStore(postgres: Postgres): PersonStore {
       });
     },
 
-    async findPersons(uuids: readonly PersonUuid[]) {
-      const { rows } = await postgres.query<PersonRow & { ids: string[]; versions: number[] }>(FIND_PERSONS, [
-        uuids,
-      ]);
-      return rows.map((row) => ({
-        person: toPerson(row),
-        ids: row.ids.map(
-          (id, index): Mapping => ({
-            distinctId: asDistinctId(id),
-            version: Number(row.versions[index] ?? 0),
-          }),
-        ),
-      }));
+    async findRecorded(persons, groups) {
+      // In this order: one who is merged away in between is in both, and never in neither.
+      const there = persons.length > 0 ? await findPersons(postgres, persons) : [];
+      const deleted = persons.length > 0 ? await findDeleted(postgres, persons) : [];
+      return { persons: there, deleted, groups: await findGroups(postgres, groups) };
     },
+
+    groupTypes: (types) => groupTypes(postgres, types),
+    findGroups: (groups) => findGroups(postgres, groups),
 
     async save(partitions, works) {
       try {
-        return await savePersons(postgres, partitions, works);
+        return await saveWorks(postgres, findReferences, partitions, works);
       } catch (error) {
         if (classify(error) !== 'data') throw error;
         throw new DataRefusedError(error instanceof Error ? error.message : String(error), { cause: error });
@@ -59,4 +70,32 @@ export function createPersonStore(postgres: Postgres): PersonStore {
 
     saveProgress: (partitions) => saveProgress(postgres, partitions),
   };
+}
+
+async function findPersons(postgres: Postgres, uuids: readonly PersonUuid[]): Promise<PersonWithIds[]> {
+  const { rows } = await postgres.query<PersonRow & { ids: string[]; versions: number[] }>(FIND_PERSONS, [
+    uuids,
+  ]);
+  return rows.map((row) => ({
+    person: toPerson(row),
+    ids: row.ids.map(
+      (id, index): Mapping => ({
+        distinctId: asDistinctId(id),
+        version: Number(row.versions[index] ?? 0),
+      }),
+    ),
+  }));
+}
+
+async function findDeleted(postgres: Postgres, uuids: readonly PersonUuid[]): Promise<DeletedPerson[]> {
+  const { rows } = await postgres.query<Pick<PersonRow, 'team_id' | 'uuid' | 'created_ms' | 'version'>>(
+    FIND_DELETED,
+    [uuids],
+  );
+  return rows.map(({ team_id, uuid, created_ms, version }) => ({
+    uuid: asPersonUuid(uuid),
+    teamId: asTeamId(team_id),
+    createdAtMs: created_ms,
+    version,
+  }));
 }

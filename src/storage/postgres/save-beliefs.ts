@@ -1,0 +1,161 @@
+/** Whether what a save's works stand on is so: locks their persons, looks where their ids lead, folds again. */
+import type { PersonUuid } from '../../event/ids.ts';
+import { LIMITS } from '../../limits.ts';
+import type { Folded } from '../../person/fold.ts';
+import type { Person } from '../../person/person.ts';
+import type { PersonWork } from '../person-store.ts';
+import { PERSON_COLUMNS, type PersonRow, toPerson } from './person-row.ts';
+import type { Queryable } from './pool.ts';
+
+const { mergeIdsMax } = LIMITS.worker;
+
+/** In id order, so that two saves never wait for each other in a circle. */
+const LOCK_PERSONS = `
+  SELECT p.id, p.uuid, coalesce(p.version, 0) AS version FROM posthog_person p
+  JOIN unnest($1::int[], $2::uuid[]) AS asked (team_id, uuid) ON p.team_id = asked.team_id AND p.uuid = asked.uuid
+  ORDER BY p.id FOR UPDATE OF p`;
+
+const READ_PERSONS = `SELECT ${PERSON_COLUMNS} FROM posthog_person p WHERE p.id = ANY($1::bigint[])`;
+
+const READ_MAPPINGS = `
+  SELECT asked.place, d.person_id FROM unnest($1::int[], $2::int[], $3::text[]) AS asked (place, team_id, distinct_id)
+  JOIN posthog_persondistinctid d ON d.team_id = asked.team_id AND d.distinct_id = asked.distinct_id`;
+
+/** Counts no further than it has to. */
+const FIND_OVERFULL = `
+  SELECT p.id FROM unnest($1::bigint[]) AS p (id) WHERE EXISTS (
+    SELECT FROM posthog_persondistinctid d WHERE d.person_id = p.id OFFSET ${mergeIdsMax} LIMIT 1)`;
+
+/** A work whose beliefs held, and its fold on the rows as they are. */
+export interface Confirmed {
+  readonly work: PersonWork;
+  readonly folded: Folded;
+}
+
+/** `posthog_person.id` of persons that are there. */
+export type RowIds = ReadonlyMap<PersonUuid, number>;
+
+interface Locked {
+  readonly id: number;
+  readonly version: number;
+}
+
+type LockedPersons = ReadonlyMap<PersonUuid, Locked>;
+
+/** Everybody whom the fold stood on, wrote or merged away. */
+export function personsOf(work: PersonWork, folded: Folded): ReadonlySet<PersonUuid> {
+  const uuids = new Set(work.believed.persons.keys());
+  for (const { uuid } of folded.written) uuids.add(uuid);
+  for (const { person } of folded.merged) uuids.add(person.uuid);
+  return uuids;
+}
+
+/** The works whose beliefs hold, their persons locked. */
+export async function confirmWorks(
+  postgres: Queryable,
+  works: readonly PersonWork[],
+): Promise<{ readonly confirmed: readonly Confirmed[]; readonly rowIds: RowIds }> {
+  if (works.length === 0) return { confirmed: [], rowIds: new Map() };
+  const locked = await lockPersons(postgres, works);
+  const broken = await findBroken(postgres, works, locked);
+  const held = works.filter((work) => !broken.has(work));
+  const real = await readMoved(postgres, held, locked);
+  const confirmed = held.map((work): Confirmed => {
+    const isMoved = [...personsOf(work, work.folded)].some((uuid) => real.has(uuid));
+    return { work, folded: isMoved ? work.refold(realPersons(work, real), NONE) : work.folded };
+  });
+  return {
+    confirmed: await refuseOverfull(postgres, confirmed, real, locked),
+    rowIds: new Map([...locked].map(([uuid, { id }]) => [uuid, id])),
+  };
+}
+
+const NONE: ReadonlySet<PersonUuid> = new Set();
+
+async function lockPersons(postgres: Queryable, works: readonly PersonWork[]): Promise<LockedPersons> {
+  const asked = works.flatMap((work) =>
+    [...personsOf(work, work.folded)].map((uuid) => ({ teamId: work.teamId, uuid })),
+  );
+  const { rows } = await postgres.query<Locked & { uuid: PersonUuid }>(LOCK_PERSONS, [
+    asked.map(({ teamId }) => teamId),
+    asked.map(({ uuid }) => uuid),
+  ]);
+  return new Map(rows.map(({ uuid, id, version }) => [uuid, { id, version }]));
+}
+
+/** Works of which a person is gone, or an id leads elsewhere than believed. */
+async function findBroken(
+  postgres: Queryable,
+  works: readonly PersonWork[],
+  locked: LockedPersons,
+): Promise<ReadonlySet<PersonWork>> {
+  const beliefs = works.flatMap((work) =>
+    [...work.believed.ids].map(([distinctId, uuid]) => ({ work, distinctId, uuid })),
+  );
+  const { rows } = await postgres.query<{ place: number; person_id: number }>(READ_MAPPINGS, [
+    beliefs.map((_belief, place) => place),
+    beliefs.map(({ work }) => work.teamId),
+    beliefs.map(({ distinctId }) => distinctId),
+  ]);
+  const leadsTo = new Map(rows.map(({ place, person_id }) => [place, person_id]));
+  const broken = new Set(
+    works.filter((work) => [...work.believed.persons.keys()].some((uuid) => !locked.has(uuid))),
+  );
+  for (const [place, { work, uuid }] of beliefs.entries()) {
+    const believed = uuid === undefined ? undefined : locked.get(uuid)?.id;
+    if (leadsTo.get(place) !== believed) broken.add(work);
+  }
+  return broken;
+}
+
+/** The persons that are not as believed: of another version, or there although nobody was believed to be. */
+async function readMoved(
+  postgres: Queryable,
+  works: readonly PersonWork[],
+  locked: LockedPersons,
+): Promise<ReadonlyMap<PersonUuid, Person>> {
+  const moved = works.flatMap((work) =>
+    [...personsOf(work, work.folded)].flatMap((uuid) => {
+      const row = locked.get(uuid);
+      return row && row.version !== work.believed.persons.get(uuid)?.version ? [row.id] : [];
+    }),
+  );
+  if (moved.length === 0) return new Map();
+  const { rows } = await postgres.query<PersonRow>(READ_PERSONS, [moved]);
+  return new Map(rows.map(toPerson).map((person) => [person.uuid, person]));
+}
+
+function realPersons(
+  work: PersonWork,
+  real: ReadonlyMap<PersonUuid, Person>,
+): ReadonlyMap<PersonUuid, Person> {
+  const persons = new Map(work.believed.persons);
+  for (const uuid of personsOf(work, work.folded)) {
+    const person = real.get(uuid);
+    if (person) persons.set(uuid, person);
+  }
+  return persons;
+}
+
+/** Folds again without the merges that would move too many ids. */
+async function refuseOverfull(
+  postgres: Queryable,
+  confirmed: readonly Confirmed[],
+  real: ReadonlyMap<PersonUuid, Person>,
+  locked: LockedPersons,
+): Promise<readonly Confirmed[]> {
+  // All persons: without one merge, another may go the other way.
+  const merging = confirmed
+    .filter(({ folded }) => folded.merged.length > 0)
+    .flatMap(({ work, folded }) => [...personsOf(work, folded)].map((uuid) => locked.get(uuid)?.id))
+    .filter((id) => id !== undefined);
+  if (merging.length === 0) return confirmed;
+  const { rows } = await postgres.query<{ id: number }>(FIND_OVERFULL, [merging]);
+  if (rows.length === 0) return confirmed;
+  const ids = new Set(rows.map(({ id }) => id));
+  const overfull = new Set([...locked].flatMap(([uuid, { id }]) => (ids.has(id) ? [uuid] : [])));
+  return confirmed.map(({ work, folded }) => {
+    const isRefused = folded.merged.some(({ person }) => overfull.has(person.uuid));
+    return { work, folded: isRefused ? work.refold(realPersons(work, real), overfull) : folded };
+  });
+}

@@ -1,0 +1,178 @@
+/** What the works of a save say about persons and ids, as rows. */
+import { asDistinctId, asPersonUuid, type PersonUuid } from '../../event/ids.ts';
+import type { MergedAway } from '../../person/known.ts';
+import type { Person } from '../../person/person.ts';
+import type { MovedId, PersonWork } from '../person-store.ts';
+import { type FindReferences, moveReferences } from './person-references.ts';
+import type { Queryable } from './pool.ts';
+import type { Confirmed, RowIds } from './save-beliefs.ts';
+
+const INSERT_PERSONS = `
+  INSERT INTO posthog_person (team_id, uuid, created_at, properties, properties_last_updated_at,
+    properties_last_operation, is_identified, version)
+  SELECT team_id, uuid, to_timestamp(created_ms / 1000.0), properties, '{}', '{}', is_identified, version
+  FROM unnest($1::int[], $2::uuid[], $3::float8[], $4::jsonb[], $5::bool[], $6::bigint[])
+    AS s (team_id, uuid, created_ms, properties, is_identified, version)
+  RETURNING id, uuid`;
+
+const UPDATE_PERSONS = `
+  UPDATE posthog_person AS p SET created_at = to_timestamp(s.created_ms / 1000.0), properties = s.properties,
+    is_identified = s.is_identified, version = s.version
+  FROM unnest($1::bigint[], $2::float8[], $3::jsonb[], $4::bool[], $5::bigint[])
+    AS s (id, created_ms, properties, is_identified, version)
+  WHERE p.id = s.id`;
+
+const MOVE_IDS = `
+  UPDATE posthog_persondistinctid AS d SET person_id = s.into_id, version = coalesce(d.version, 0) + 1
+  FROM unnest($1::bigint[], $2::bigint[]) AS s (from_id, into_id) WHERE d.person_id = s.from_id
+  RETURNING s.from_id, d.distinct_id, d.version`;
+
+/** In the order of the ids, so that two saves never wait for each other in a circle. */
+const INSERT_IDS = `
+  INSERT INTO posthog_persondistinctid (team_id, person_id, distinct_id, version)
+  SELECT * FROM unnest($1::int[], $2::bigint[], $3::text[], $4::bigint[])
+    AS s (team_id, person_id, distinct_id, version)
+  ORDER BY team_id, distinct_id COLLATE "C"
+  ON CONFLICT (team_id, distinct_id) DO NOTHING`;
+
+const DELETE_PERSONS = 'DELETE FROM posthog_person WHERE id = ANY($1::bigint[])';
+
+const RECORD_MERGED = `
+  INSERT INTO tributary_merged (team_id, uuid, into_uuid, version, created_at)
+  SELECT team_id, uuid, into_uuid, version, to_timestamp(created_ms / 1000.0)
+  FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::bigint[], $5::float8[])
+    AS s (team_id, uuid, into_uuid, version, created_ms)
+  ON CONFLICT (uuid, team_id) DO UPDATE SET into_uuid = excluded.into_uuid, version = excluded.version,
+    created_at = excluded.created_at, merged_at = now()`;
+
+/** Writes what changed. Returns the ids that merges moved. */
+export async function writePersons(
+  postgres: Queryable,
+  findReferences: FindReferences,
+  confirmed: readonly Confirmed[],
+  rowIds: RowIds,
+): Promise<ReadonlyMap<PersonWork, readonly MovedId[]>> {
+  const written = confirmed.flatMap(({ folded }) => folded.written);
+  const made = await insertPersons(
+    postgres,
+    written.filter(({ uuid }) => !rowIds.has(uuid)),
+  );
+  await updatePersons(
+    postgres,
+    written.flatMap((person) => {
+      const id = rowIds.get(person.uuid);
+      return id === undefined ? [] : [{ id, person }];
+    }),
+  );
+  const allIds = made.size === 0 ? rowIds : new Map([...rowIds, ...made]);
+  const moves = confirmed.flatMap(({ work, folded }) => folded.merged.flatMap(moveOf(work, allIds)));
+  const moved = await moveIds(postgres, moves);
+  await insertIds(postgres, confirmed, allIds);
+  if (moves.length > 0) {
+    await moveReferences(postgres, await findReferences(postgres), moves);
+    await postgres.query(DELETE_PERSONS, [moves.map(({ from }) => from)]);
+  }
+  await recordMerged(
+    postgres,
+    confirmed.flatMap(({ folded }) => folded.merged),
+  );
+  return moved;
+}
+
+/** What leads to the row `from` leads to the row `into` from now on. */
+interface Move {
+  readonly work: PersonWork;
+  readonly from: number;
+  readonly into: number;
+  readonly survivor: PersonUuid;
+}
+
+/** Nothing for a person that was made and merged away by the same fold. */
+const moveOf =
+  (work: PersonWork, rowIds: RowIds) =>
+  ({ person, into }: MergedAway): Move[] => {
+    const from = rowIds.get(person.uuid);
+    return from === undefined ? [] : [{ work, from, into: rowIdOf(into, rowIds), survivor: into }];
+  };
+
+function rowIdOf(uuid: PersonUuid, rowIds: RowIds): number {
+  const id = rowIds.get(uuid);
+  if (id === undefined) throw new Error(`the fold gives ids to person ${uuid}, whom it did not write`);
+  return id;
+}
+
+async function insertPersons(postgres: Queryable, persons: readonly Person[]): Promise<RowIds> {
+  if (persons.length === 0) return new Map();
+  const { rows } = await postgres.query<{ id: number; uuid: string }>(INSERT_PERSONS, [
+    persons.map(({ teamId }) => teamId),
+    persons.map(({ uuid }) => uuid),
+    persons.map(({ createdAtMs }) => createdAtMs),
+    persons.map(({ properties }) => JSON.stringify(properties)),
+    persons.map(({ isIdentified }) => isIdentified),
+    persons.map(({ version }) => version),
+  ]);
+  return new Map(rows.map(({ id, uuid }) => [asPersonUuid(uuid), id]));
+}
+
+async function updatePersons(
+  postgres: Queryable,
+  rows: readonly { readonly id: number; readonly person: Person }[],
+): Promise<void> {
+  if (rows.length === 0) return;
+  await postgres.query(UPDATE_PERSONS, [
+    rows.map(({ id }) => id),
+    rows.map(({ person }) => person.createdAtMs),
+    rows.map(({ person }) => JSON.stringify(person.properties)),
+    rows.map(({ person }) => person.isIdentified),
+    rows.map(({ person }) => person.version),
+  ]);
+}
+
+async function moveIds(
+  postgres: Queryable,
+  moves: readonly Move[],
+): Promise<ReadonlyMap<PersonWork, readonly MovedId[]>> {
+  const moved = new Map<PersonWork, MovedId[]>(moves.map(({ work }) => [work, []]));
+  if (moves.length === 0) return moved;
+  const { rows } = await postgres.query<{ from_id: number; distinct_id: string; version: number }>(MOVE_IDS, [
+    moves.map(({ from }) => from),
+    moves.map(({ into }) => into),
+  ]);
+  const byRow = new Map(moves.map((move) => [move.from, move]));
+  for (const { from_id, distinct_id, version } of rows) {
+    const move = byRow.get(from_id);
+    if (move === undefined) continue;
+    moved.get(move.work)?.push({ distinctId: asDistinctId(distinct_id), person: move.survivor, version });
+  }
+  return moved;
+}
+
+async function insertIds(
+  postgres: Queryable,
+  confirmed: readonly Confirmed[],
+  rowIds: RowIds,
+): Promise<void> {
+  const ids = confirmed.flatMap(({ work, folded }) =>
+    folded.newIds.map((id) => ({ ...id, teamId: work.teamId, rowId: rowIdOf(id.person, rowIds) })),
+  );
+  if (ids.length === 0) return;
+  const { rowCount } = await postgres.query(INSERT_IDS, [
+    ids.map(({ teamId }) => teamId),
+    ids.map(({ rowId }) => rowId),
+    ids.map(({ distinctId }) => distinctId),
+    ids.map(({ version }) => version),
+  ]);
+  // Somebody took one of the ids since it was checked: nothing of this save may stay.
+  if (rowCount !== ids.length) throw new Error('a distinct id was taken while the save was under way');
+}
+
+async function recordMerged(postgres: Queryable, merged: readonly MergedAway[]): Promise<void> {
+  if (merged.length === 0) return;
+  await postgres.query(RECORD_MERGED, [
+    merged.map(({ person }) => person.teamId),
+    merged.map(({ person }) => person.uuid),
+    merged.map(({ into }) => into),
+    merged.map(({ person }) => person.version),
+    merged.map(({ person }) => person.createdAtMs),
+  ]);
+}
