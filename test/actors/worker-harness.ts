@@ -16,7 +16,7 @@ import { silentLogger } from '../../src/logger.ts';
 import { Metrics } from '../../src/metrics.ts';
 import { type EmbeddedLog, openEmbeddedLog } from '../../src/storage/embedded/log.ts';
 import type { LogRecord } from '../../src/storage/event-log.ts';
-import type { PersonStore } from '../../src/storage/person-store.ts';
+import { DataRefusedError, type PersonStore } from '../../src/storage/person-store.ts';
 import { readBooks } from '../../src/storage/postgres/books.ts';
 import { createPersonStore } from '../../src/storage/postgres/person-store.ts';
 import type { Postgres } from '../../src/storage/postgres/pool.ts';
@@ -64,13 +64,25 @@ export interface Harness {
   readonly postgres: Postgres;
   readonly metrics: Metrics;
   start(wrap?: (store: PersonStore) => PersonStore, changed?: Changed): Promise<Worker>;
-  /** Appends events as capture would; resolves when they are durable. */
-  capture(events: readonly ClientEvent[]): Promise<void>;
+  /** Appends events as capture would, or would have so long ago; resolves when they are durable. */
+  capture(events: readonly ClientEvent[], agoMs?: number): Promise<void>;
   /** What the output topic has, with each record's timestamp as `_timestampMs`. */
   read(topic: Topic): Promise<Row[]>;
   /** The books, once nothing waits or is in flight. */
   settled(records: number): Promise<Books>;
 }
+
+/** A store that refuses persons with a property `huge`, as Postgres refuses what breaks a check of its own. */
+export const refusing = (store: PersonStore): PersonStore => ({
+  ...store,
+  async save(partitions, works) {
+    const isRefused = works.some(({ folded }) =>
+      folded.written.some(({ properties }) => 'huge' in properties),
+    );
+    if (isRefused) throw new DataRefusedError('check_properties_size');
+    return store.save(partitions, works);
+  },
+});
 
 export async function workerHarness(t: Test): Promise<Harness> {
   const { postgres } = await withPostgres(t);
@@ -112,8 +124,8 @@ export async function workerHarness(t: Test): Promise<Harness> {
         },
       }),
 
-    async capture(events) {
-      const now = new Date();
+    async capture(events, agoMs = 0) {
+      const now = new Date(Date.now() - agoMs);
       await log.append(
         events.map((one) => {
           const captured: CapturedEvent = {

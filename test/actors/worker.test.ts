@@ -1,7 +1,7 @@
 import t from 'tap';
 import { asDistinctId } from '../../src/event/ids.ts';
 import { derivePersonUuid } from '../../src/ids.ts';
-import { type Harness, type Row, TEAM, workerHarness } from './worker-harness.ts';
+import { type Harness, type Row, refusing, TEAM, workerHarness } from './worker-harness.ts';
 
 const uuidOf = (distinctId: string) => derivePersonUuid(TEAM, asDistinctId(distinctId));
 
@@ -183,14 +183,13 @@ t.test(
 
 t.test('data that Postgres refuses costs its own event, and no other', async (t) => {
   const harness = await workerHarness(t);
-  const worker = await harness.start();
-  const noise = Array.from({ length: 70_000 }, (_, index) => (index * 2_654_435_761).toString(36)).join('');
+  const worker = await harness.start(refusing);
   await harness.capture([
     { event: 'a', distinctId: 'ann', properties: { $set: { a: 1 } } },
     { event: 'before', distinctId: 'bob', properties: { $set: { b: 1 } } },
-    { event: 'huge', distinctId: 'bob', properties: { $set: { huge: noise } } },
+    { event: 'huge', distinctId: 'bob', properties: { $set: { huge: true } } },
     { event: 'after', distinctId: 'bob', properties: { $set: { c: 1 } } },
-    { event: 'alone', distinctId: 'cy', properties: { $set: { huge: noise } } },
+    { event: 'alone', distinctId: 'cy', properties: { $set: { huge: true } } },
     { event: 'a', distinctId: 'cy', properties: { $set: { d: 1 } } },
   ]);
   t.match(await harness.settled(6), { rows: 4, dead_lettered: { refused_by_postgres: 2 }, imbalance: 0 });
@@ -199,5 +198,28 @@ t.test('data that Postgres refuses costs its own event, and no other', async (t)
   t.same(await propertiesOf(harness, 'cy'), { d: 1 });
   const letters = await harness.read('events_dead_letter_queue');
   t.same(letters.map(({ event }) => event).toSorted(), ['alone', 'huge']);
+  await worker.close();
+});
+
+t.test('a person at the size limit takes no more, keeps every row, and says so', async (t) => {
+  const harness = await workerHarness(t);
+  const worker = await harness.start();
+  const noise = Array.from({ length: 45_000 }, (_, index) => (index * 2_654_435_761).toString(36)).join('');
+  await harness.capture([
+    { event: 'large', distinctId: 'bob', properties: { $set: { large: noise } } },
+    { event: 'larger', distinctId: 'bob', properties: { $set: { larger: noise } } },
+    { event: 'small', distinctId: 'bob', properties: { $set: { small: 1 } } },
+    { event: 'large', distinctId: 'cy', properties: { $set: { large: noise, mine: noise } } },
+    { event: '$merge_dangerously', distinctId: 'dee', properties: { alias: 'bob', $set: { other: 1 } } },
+  ]);
+  t.match(await harness.settled(5), { rows: 5, dead_lettered: {}, imbalance: 0 });
+  const keys = Object.keys(await propertiesOf(harness, 'dee')).toSorted();
+  t.same(keys, ['large', 'other', 'small']);
+  t.same(await propertiesOf(harness, 'cy'), {});
+  const warnings = await harness.read('clickhouse_ingestion_warnings');
+  t.same(
+    warnings.map(({ type }) => type),
+    ['person_properties_size_violation', 'person_properties_size_violation'],
+  );
   await worker.close();
 });

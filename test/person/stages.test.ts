@@ -2,12 +2,14 @@ import t, { type Test } from 'tap';
 import type { PipelineEvent } from '../../src/event/event.ts';
 import { asDistinctId, asEventUuid, asPersonUuid, asTeamId } from '../../src/event/ids.ts';
 import type { JsonObject } from '../../src/event/json.ts';
-import { foldEvents } from '../../src/person/fold.ts';
+import { type FoldInput, foldEvents } from '../../src/person/fold.ts';
+import { NO_GROUPS } from '../../src/person/group.ts';
 import type { Person } from '../../src/person/person.ts';
 import { STAGES } from '../../src/person/stages.ts';
 import type { Work } from '../../src/person/work.ts';
 
 const UUID = asPersonUuid('11111111-1111-5111-8111-111111111111');
+const OTHER = asPersonUuid('22222222-2222-5222-8222-222222222222');
 
 const event = (properties: JsonObject): PipelineEvent => ({
   uuid: asEventUuid('22222222-2222-7222-8222-222222222222'),
@@ -26,10 +28,16 @@ const PROJECT = { anonymizeIps: false, personProcessingOptOut: false };
 const work = (properties: JsonObject, changes: Partial<Work> = {}): Work => ({
   event: event(properties),
   project: PROJECT,
+  repeat: false,
+  known: { persons: new Map(), ids: new Map() },
+  overfull: new Set(),
   properties,
   elementsChain: '',
   personUuid: UUID,
   person: undefined,
+  attached: [],
+  mergedAway: undefined,
+  groups: NO_GROUPS,
   mode: 'full',
   warnings: [],
   ...changes,
@@ -81,6 +89,57 @@ const cases: Readonly<Record<string, (t: Test, run: (work: Work) => Work) => voi
     const propertyless = work({ $browser: 'Firefox' }, { mode: 'propertyless' });
     t.equal(run(propertyless), propertyless);
   },
+  identity(t, run) {
+    const stage = (changes: Partial<Work>, properties: JsonObject, name = '$identify') => {
+      const before = work(properties, changes);
+      return run({ ...before, event: { ...before.event, name } });
+    };
+    const anon: Person = { ...person({ a: 'anon', b: 'anon' }, 5), uuid: OTHER, version: 9 };
+    const ann = person({ a: 'ann' }, 7);
+    const known = (...persons: readonly Person[]) => ({
+      persons: new Map(persons.map((one) => [one.uuid, one])),
+      ids: new Map(persons.map((one) => [asDistinctId(one === ann ? 'ann' : 'anon'), one.uuid])),
+    });
+    const both = { $anon_distinct_id: 'anon' };
+
+    const made = stage({}, both);
+    t.same(
+      [made.person, made.attached, made.identified],
+      [undefined, ['ann', 'anon'], true],
+      'two unknown ids',
+    );
+    const attached = stage({ person: ann, known: known(ann) }, both);
+    t.match(attached, { person: { uuid: UUID, isIdentified: true }, attached: ['anon'] }, 'one known');
+    t.match(stage({ known: known(anon) }, both), { personUuid: OTHER, attached: ['ann'] }, 'the other known');
+
+    const merged = stage({ person: ann, known: known(ann, anon) }, both);
+    t.match(merged, {
+      mergedAway: anon,
+      person: {
+        uuid: UUID,
+        properties: { a: 'ann', b: 'anon' },
+        createdAtMs: 5,
+        isIdentified: true,
+        version: 9,
+      },
+    });
+    const identified = { ...anon, isIdentified: true };
+    const refused = stage({ person: ann, known: known(ann, identified) }, both);
+    t.match(refused, { mergedAway: undefined, person: { isIdentified: true, properties: { a: 'ann' } } });
+    t.match(refused.warnings, [{ type: 'cannot_merge_already_identified' }]);
+    const alias = { alias: 'anon' };
+    t.match(stage({ person: ann, known: known(ann, identified) }, alias, '$merge_dangerously'), {
+      mergedAway: identified,
+    });
+    const overfull = { person: ann, known: known(ann, anon), overfull: new Set([OTHER]) };
+    t.match(stage(overfull, alias, '$create_alias').refused, { reason: 'merge_too_large' });
+
+    const illegal = stage({ person: ann, known: known(ann) }, { $anon_distinct_id: 'Guest' });
+    t.same([illegal.person, illegal.attached], [ann, []], 'an id of a whole crowd merges with nobody');
+    t.match(illegal.warnings, [{ type: 'cannot_merge_with_illegal_distinct_id', sourceId: 'Guest' }]);
+    const self = work({ $anon_distinct_id: 'ann' }, { person: ann, known: known(ann) });
+    t.equal(run({ ...self, event: { ...self.event, name: '$identify' } }).person, ann);
+  },
   person(t, run) {
     const known = person({ $browser: 'Firefox', a: 1 });
     const volatile = run(work({ $set: { $browser: 'Safari' } }, { person: known }));
@@ -106,7 +165,7 @@ const cases: Readonly<Record<string, (t: Test, run: (work: Work) => Work) => voi
     const created = run(work({ $set: { a: 1 }, $set_once: { a: 2, b: 3 } })).person;
     t.match(created, {
       uuid: UUID,
-      version: 0,
+      version: -1,
       isIdentified: false,
       createdAtMs: 1_700_000_000_000,
       properties: { a: 1, b: 3, $creator_event_uuid: '22222222-2222-7222-8222-222222222222' },
@@ -117,6 +176,12 @@ const cases: Readonly<Record<string, (t: Test, run: (work: Work) => Work) => voi
       'the same when nothing changes',
     );
     t.equal(run(work({}, { mode: 'propertyless' })).person, undefined);
+  },
+  groups(t, run) {
+    const shown = [{ typeIndex: 2, key: 'acme', properties: {}, createdAtMs: undefined }];
+    const groups = { shown, change: undefined, warnings: [] };
+    t.same(run(work({ a: 1 }, { groups })).properties, { a: 1, $group_2: 'acme' });
+    t.same(run(work({ a: 1 }, { groups, mode: 'propertyless' })).groups.shown, [], 'no profile, no groups');
   },
   ip(t, run) {
     t.same(run(work({ $ip: '203.0.113.1' })).properties, { $ip: '203.0.113.1' });
@@ -153,23 +218,17 @@ t.test('every stage of the list has a test of its name', async (t) => {
 t.test(
   'a fold gives one version more, whatever the number of events, and the same row again for a repeat',
   async (t) => {
-    const set = (value: number, repeat = false) => ({
-      event: event({ $set: { a: value } }),
-      project: PROJECT,
-      repeat,
+    const input = (properties: JsonObject, repeat = false): FoldInput => ({
+      entry: { event: event(properties), project: PROJECT, repeat },
+      personUuid: UUID,
+      groups: NO_GROUPS,
     });
-    const base: Person = {
-      uuid: UUID,
-      teamId: asTeamId(1),
-      createdAtMs: 0,
-      properties: {},
-      isIdentified: false,
-      version: 4,
-    };
-    const folded = foldEvents(base, UUID, [set(1), set(2)]);
-    t.match(folded, { changed: true, person: { version: 5, properties: { a: 2 } } });
-    const repeated = foldEvents(folded.person, UUID, [set(1, true)]);
-    t.equal(repeated.changed, false);
+    const options = { derivePersonUuid: () => UUID, overfull: new Set<never>() };
+    const known = { persons: new Map([[UUID, person({})]]), ids: new Map([[asDistinctId('ann'), UUID]]) };
+    const folded = foldEvents(known, [input({ $set: { a: 1 } }), input({ $set: { a: 2 } })], options);
+    t.match(folded.written, [{ version: 5, properties: { a: 2 } }]);
+    const repeated = foldEvents(folded.known, [input({ $set: { a: 1 } }, true)], options);
+    t.same(repeated.written, []);
     const [outcome] = repeated.outcomes;
     t.match(JSON.parse(outcome?.kind === 'row' ? outcome.row : ''), { person_properties: '{"a":2}' });
   },
