@@ -65,6 +65,9 @@ export class Dispatcher {
   /** Persons whose unsaved work is being taken back. */
   readonly #surrendering = new Set<PersonHandle>();
   #taken: Entry[] = [];
+  #isDispatching = false;
+  /** Came back from the hold while a round was being dispatched. */
+  #resumed: Held[] = [];
   #onIdle: (() => void)[] = [];
 
   constructor(options: DispatcherOptions) {
@@ -76,14 +79,17 @@ export class Dispatcher {
     this.#push([...entries, reached]);
   }
 
-  /** Held events whose time is over. */
+  /** Held events whose time is over: before whatever waits, or events of their ids would overtake them. */
   resume(events: readonly Held[]): void {
-    this.#push(events);
+    if (this.#life.is('closed')) return;
+    if (this.#isDispatching) this.#resumed.push(...events);
+    else this.#queue = [...events, ...this.#queue];
+    void this.#run();
   }
 
   /** Takes back everything unsaved that is joined with these persons, and decides it again from what Postgres says. */
   redo(handles: readonly PersonHandle[]): void {
-    this.#learned.clear();
+    this.#forgetLearned();
     for (const handle of handles) {
       const leader = leaderOf(handle);
       if (this.#surrendering.has(leader)) continue;
@@ -111,6 +117,11 @@ export class Dispatcher {
     if (this.#life.is('closed')) return;
     for (const item of items) this.#queue.push(item);
     void this.#run();
+  }
+
+  #forgetLearned(): void {
+    this.#learned.clear();
+    this.#options.groups.forgetLearned();
   }
 
   #takeBack(leader: PersonHandle, routed: readonly Routed[]): void {
@@ -151,10 +162,12 @@ export class Dispatcher {
         if (!this.#life.is('closed')) this.#options.onFailure(error);
         return;
       }
+      this.#isDispatching = true;
       const rest = this.#dispatch(round);
+      this.#isDispatching = false;
       this.#queue.splice(0, round.length);
-      if (rest.length > 0) this.#queue = [...rest, ...this.#queue];
-      else this.#learned.clear();
+      if (rest.length === 0) this.#forgetLearned();
+      else this.#queue = [...rest, ...this.#queue];
     }
     this.#life.move('idle');
     for (const resolve of this.#onIdle.splice(0)) resolve();
@@ -216,40 +229,40 @@ export class Dispatcher {
     }
   }
 
-  /** Gives what is still to be dispatched, if held events have to go in between. */
+  /** Gives what is still to be dispatched: held events may have to go in between. */
   #dispatch(round: readonly (Entry | Reached)[]): readonly Item[] {
-    const { hold } = this.#options;
     let rest: readonly Item[] = [];
     for (const [index, item] of round.entries()) {
-      if (!isEntry(item)) {
-        hold.reached(item);
-        continue;
-      }
-      const before = this.#heldBefore(item);
-      if (before.length > 0) {
-        rest = [...before, ...round.slice(index)];
-        break;
-      }
-      if (this.#isHeld(item)) {
-        hold.add(item);
-        continue;
-      }
-      const after = this.#route(item);
-      if (after.length > 0) {
-        rest = [...after, ...round.slice(index + 1)];
-        break;
-      }
+      const next = this.#dispatchOne(item);
+      if (next.length === 0 && this.#resumed.length === 0) continue;
+      rest = [...this.#resumed, ...next, ...round.slice(index + 1)];
+      this.#resumed = [];
+      break;
     }
     for (const handle of [...this.#slices.keys()]) this.#deliver(handle);
     return rest;
   }
 
-  /** Held events of the same id that go first: somebody has a person for it, or its time is over. */
-  #heldBefore({ event, released }: Entry): readonly Held[] {
+  /** Gives what comes next, if that is not the next of the round. */
+  #dispatchOne(item: Entry | Reached): readonly Item[] {
     const { hold } = this.#options;
-    if (!hold.has(event)) return [];
+    if (!isEntry(item)) {
+      hold.reached(item);
+      return NONE;
+    }
+    const held = this.#heldWith(item);
+    if (held.length > 0) return [...held, item].toSorted(inLogOrder);
+    if (!this.#isHeld(item)) return this.#route(item);
+    hold.add(item);
+    return NONE;
+  }
+
+  /** Held events of the same id that go on with this one: somebody has a person for it, or its time is over. */
+  #heldWith({ event, released }: Entry): readonly Held[] {
+    const { hold } = this.#options;
+    if (!hold.has(event)) return NONE;
     if (this.#resolve(event)?.kind === 'person') return hold.take(event, 'person', undefined);
-    return released ? hold.take(event, 'time', undefined) : [];
+    return released ? hold.take(event, 'time', undefined) : NONE;
   }
 
   #isHeld({ event, project, repeat, released }: Entry): boolean {

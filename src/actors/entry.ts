@@ -24,7 +24,13 @@ export interface Routed extends FoldInput {
 }
 
 /** By partition and offset: the order in which a redo goes. */
-export const inLogOrder = (a: Entry, b: Entry): number => a.partition - b.partition || a.offset - b.offset;
+export const inLogOrder = (a: RecordAt, b: RecordAt): number =>
+  a.partition - b.partition || a.offset - b.offset;
+
+export interface RecordAt {
+  readonly partition: number;
+  readonly offset: number;
+}
 
 /** A partition's records up to this one have been dispatched, or have ended before. */
 export interface Reached {

@@ -34,6 +34,9 @@ export interface MissingGroups {
 export class Groups {
   readonly #types: LRUCache<string, Lookup>;
   readonly #states: LRUCache<string, State>;
+  /** Read for the next events: the caches may be too small to keep it until then. */
+  readonly #learnedTypes = new Map<string, Lookup>();
+  readonly #learnedStates = new Map<string, State>();
   /** Changes that no save has confirmed yet. */
   readonly #unsaved = new Map<string, number>();
 
@@ -53,12 +56,12 @@ export class Groups {
     for (const event of events) {
       const { names, identify } = groupsOf(event);
       for (const name of identify ? [...names, identify] : names) {
-        const type = this.#types.get(typeKey(event.teamId, name.type));
+        const type = this.#typeOf(event.teamId, name.type);
         if (type === undefined) {
           types.set(typeKey(event.teamId, name.type), { teamId: event.teamId, type: name.type });
         } else if (type.index !== undefined) {
           const id = { teamId: event.teamId, typeIndex: type.index, key: name.key };
-          if (!this.#states.has(groupKey(id))) groups.set(groupKey(id), id);
+          if (this.#stateOf(groupKey(id)) === undefined) groups.set(groupKey(id), id);
         }
       }
     }
@@ -67,7 +70,10 @@ export class Groups {
   }
 
   learnTypes(types: readonly GroupType[]): void {
-    for (const { teamId, type, index } of types) this.#types.set(typeKey(teamId, type), { index });
+    for (const { teamId, type, index } of types) {
+      this.#types.set(typeKey(teamId, type), { index });
+      this.#learnedTypes.set(typeKey(teamId, type), { index });
+    }
   }
 
   /** `asked` and not `found`: nobody has described that group yet. */
@@ -75,8 +81,18 @@ export class Groups {
     const byKey = new Map(found.map((group) => [groupKey(group), group]));
     for (const id of asked) {
       const key = groupKey(id);
-      if (!this.#unsaved.has(key)) this.#states.set(key, { group: byKey.get(key) });
+      // Where a change is on its way, what was dispatched is newer than what was read.
+      if (this.#stateOf(key) !== undefined && this.#unsaved.has(key)) continue;
+      const state = { group: byKey.get(key) };
+      this.#states.set(key, state);
+      this.#learnedStates.set(key, state);
     }
+  }
+
+  /** What was learned has served. */
+  forgetLearned(): void {
+    this.#learnedTypes.clear();
+    this.#learnedStates.clear();
   }
 
   /**
@@ -91,8 +107,8 @@ export class Groups {
     const change = repeat ? undefined : this.#change(event, asked, warnings);
     if (change) {
       const key = groupKey(change);
-      const outcome = changeGroup(this.#states.get(key)?.group, change);
-      if (outcome.kind === 'changed') this.#states.set(key, { group: outcome.group });
+      const outcome = changeGroup(this.#stateOf(key)?.group, change);
+      if (outcome.kind === 'changed') this.#keep(key, { group: outcome.group });
       this.#unsaved.set(key, (this.#unsaved.get(key) ?? 0) + 1);
     }
     const shown = wantsProfile ? asked.names.flatMap((name) => this.#shown(event, name, warnings)) : [];
@@ -103,7 +119,7 @@ export class Groups {
   settle(change: GroupChange, saved: Group | undefined): void {
     const key = groupKey(change);
     this.#unpin(key);
-    if (saved && !this.#unsaved.has(key)) this.#states.set(key, { group: saved });
+    if (saved && !this.#unsaved.has(key)) this.#keep(key, { group: saved });
   }
 
   /** The change is redone, or was refused: the group is read again. */
@@ -111,6 +127,21 @@ export class Groups {
     const key = groupKey(change);
     this.#unpin(key);
     this.#states.delete(key);
+    this.#learnedStates.delete(key);
+  }
+
+  #keep(key: string, state: State): void {
+    this.#states.set(key, state);
+    if (this.#learnedStates.has(key)) this.#learnedStates.set(key, state);
+  }
+
+  #typeOf(teamId: TeamId, type: string): Lookup | undefined {
+    const key = typeKey(teamId, type);
+    return this.#types.get(key) ?? this.#learnedTypes.get(key);
+  }
+
+  #stateOf(key: string): State | undefined {
+    return this.#states.get(key) ?? this.#learnedStates.get(key);
   }
 
   #unpin(key: string): void {
@@ -134,14 +165,14 @@ export class Groups {
   #shown(event: PipelineEvent, name: GroupName, warnings: EventWarning[]): GroupOnRow[] {
     const typeIndex = this.#typeIndex(event, name, warnings);
     if (typeIndex === undefined) return [];
-    const group = this.#states.get(groupKey({ teamId: event.teamId, typeIndex, key: name.key }))?.group;
+    const group = this.#stateOf(groupKey({ teamId: event.teamId, typeIndex, key: name.key }))?.group;
     return [
       { typeIndex, key: name.key, properties: group?.properties ?? {}, createdAtMs: group?.createdAtMs },
     ];
   }
 
   #typeIndex(event: PipelineEvent, { type }: GroupName, warnings: EventWarning[]): number | undefined {
-    const index = this.#types.get(typeKey(event.teamId, type))?.index;
+    const index = this.#typeOf(event.teamId, type)?.index;
     if (index === undefined) {
       const details = {
         eventUuid: event.uuid,

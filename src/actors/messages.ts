@@ -19,7 +19,7 @@ import type { AppendRecord } from '../storage/event-log.ts';
 import type { DeletedPerson, Mapping, Recorded } from '../storage/person-store.ts';
 import type { ClickHouseTopic } from '../storage/topics.ts';
 import { INGESTION_TOPIC } from '../storage/topics.ts';
-import type { Entry, Routed } from './entry.ts';
+import type { Entry, RecordAt, Routed } from './entry.ts';
 import type { Batch, Finish } from './outbox.ts';
 import type { SavedPart } from './save-all.ts';
 import type { WarningDebounce } from './warning-debounce.ts';
@@ -214,10 +214,5 @@ const UTF8_BYTES_PER_CHAR_MAX = 3;
 /** Whether the text takes more bytes; most are short enough that nobody has to count. */
 const isLonger = (text: string, bytesMax: number): boolean =>
   text.length * UTF8_BYTES_PER_CHAR_MAX > bytesMax && Buffer.byteLength(text) > bytesMax;
-
-export interface RecordAt {
-  readonly partition: number;
-  readonly offset: number;
-}
 
 const position = ({ partition, offset }: RecordAt): RecordAt => ({ partition, offset });
