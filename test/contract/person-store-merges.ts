@@ -79,6 +79,18 @@ export function mergeTests(test: ContractTest): void {
     );
   });
 
+  test('a person that is there, although the fold made and merged it away, is merged as it is', async (t, owner, {
+    andSees,
+  }) => {
+    await owner.write({ ...set('first', { a: 1 }), personUuid: ANN });
+    await owner.write(set('bob', {}));
+    const { moved } = await owner.write(set('ann', { b: 1 }), identify('bob', 'ann'));
+    t.same(moved, [{ distinctId: 'first', person: BOB, version: 2 }]);
+    const after = await andSees();
+    t.same(idsOf(after), { first: [BOB, 2], ann: [BOB, 1], bob: [BOB, 0] });
+    t.same(propertiesOf(after), { [BOB]: { a: 1, b: 1 } });
+  });
+
   test('a merge into a person that the same save makes', async (t, owner, { andSees }) => {
     await owner.write(set('ann', { a: 1 }));
     await owner.write(set('bob', { b: 2 }), identify('bob', 'ann'));
@@ -110,6 +122,7 @@ export function mergeTests(test: ContractTest): void {
 
     const full = await owner.work(...merge);
     await owner.write(identify('ann', last));
+    await owner.write(set('bob', { d: 1 }));
     const [saved] = await owner.save(full);
     t.match(saved, {
       moved: [{ distinctId: 'cat' }],
@@ -119,7 +132,7 @@ export function mergeTests(test: ContractTest): void {
       },
     });
     const after = await andSees();
-    t.same(propertiesOf(after), { [ANN]: {}, [BOB]: { b: 2, c: 1 } });
+    t.same(propertiesOf(after), { [ANN]: {}, [BOB]: { b: 2, c: 1, d: 1 } });
     const { bob: _bob, cat: _cat, ...ofAnn } = idsOf(after);
     t.ok(Object.values(ofAnn).every(([person]) => person === ANN));
     t.equal(Object.keys(ofAnn).length, mergeIdsMax + 1);

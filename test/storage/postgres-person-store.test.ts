@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { asDistinctId, asPersonUuid, asTeamId, type PersonUuid, type TeamId } from '../../src/event/ids.ts';
 import { LIMITS } from '../../src/limits.ts';
@@ -66,6 +67,7 @@ async function open(t: Test): Promise<Opened> {
   };
 }
 
+t.setTimeout(60_000);
 personStoreContract('Postgres', open);
 
 /** Counts the statements of transactions, BEGIN and COMMIT aside. */
@@ -108,6 +110,40 @@ t.test('a save takes no statement that it does not need', async (t) => {
   t.equal(await count(() => owner.save(unchecked)), 2, 'lock the partition, record');
   const group = await owner.work(groupIdentify('ann', groupOf(0, 'acme', { a: 1 })));
   t.equal(await count(() => owner.save(group)), 7, 'insert, lock and update the group');
+});
+
+t.test('who takes a partition waits for a save that waits for a person', async (t) => {
+  const { store, postgres } = await open(t);
+  const owner = await Owner.take(store);
+  await owner.write(set('ann', { a: 1 }));
+  const work = await owner.work(set('ann', { a: 2 }));
+  const waiting = async (sessions: number) => {
+    for (;;) {
+      const { rowCount } = await postgres.query(
+        "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+      );
+      if (rowCount === sessions) return;
+      await delay(5);
+    }
+  };
+  const { saving, taking } = await postgres.transaction(async (transaction) => {
+    await transaction.query('SELECT FROM posthog_person FOR UPDATE');
+    const saving = owner.save(work);
+    await waiting(1);
+    const taking = Owner.take(store);
+    await waiting(2);
+    return { saving, taking };
+  });
+  t.match(await saving, [{ kind: 'saved' }]);
+  t.match((await taking).acquired.folded, [{ from: 0 }, { from: 1 }]);
+});
+
+t.test('changes of a group that is there take no numbers of its sequence', async (t) => {
+  const { store, postgres } = await open(t);
+  const owner = await Owner.take(store);
+  for (const size of [1, 2, 3, 4]) await owner.write(groupIdentify('ann', groupOf(0, 'acme', { size })));
+  const { rows } = await postgres.query('SELECT last_value FROM posthog_group_id_seq');
+  t.same(rows, [{ last_value: 1 }]);
 });
 
 t.test('data that can never be written is refused, and nothing of its save stays', async (t) => {

@@ -61,6 +61,15 @@ export const groupIdentify = (id: string, change: GroupChange): EventSpec => ({
   change,
 });
 
+/** The same for the same seed. */
+export function shuffled<Item>(items: readonly Item[], seed: number): readonly Item[] {
+  const rank = (index: number) => ((index + 1) * 7_919 * (seed + 1)) % 104_729;
+  return items
+    .map((item, index) => ({ item, rank: rank(index) }))
+    .sort((a, b) => a.rank - b.rank)
+    .map(({ item }) => item);
+}
+
 export type SavedWork = Extract<Saved, { kind: 'saved' }>;
 
 /** The owner of one partition. */

@@ -30,8 +30,7 @@ const FIND_PERSONS = `
 
 const FIND_DELETED = `
   SELECT m.team_id, m.uuid, round(extract(epoch from m.created_at) * 1000)::float8 AS created_ms, m.version
-  FROM tributary_merged m WHERE m.uuid = ANY($1::uuid[])
-    AND NOT EXISTS (SELECT FROM posthog_person p WHERE p.team_id = m.team_id AND p.uuid = m.uuid)`;
+  FROM tributary_merged m WHERE m.uuid = ANY($1::uuid[])`;
 
 export function createPersonStore(postgres: Postgres): PersonStore {
   const findReferences = referenceFinder();
