@@ -1,13 +1,11 @@
 /** What left for ClickHouse says what the store says: rows lead home, versions rise, nothing is missing. */
 
 import { asDistinctId, asPersonUuid } from '../../src/event/ids.ts';
-import { type FoldedRecord, type Followed, sourceOf, stateOf, uuidFor } from './follow.ts';
-import type { HistoryEvent } from './history.ts';
-import { dropReason, otherIdOf } from './oracle.ts';
+import { type FoldedRecord, type Followed, mayChange, sourceOf, stateOf } from './follow.ts';
 import { canonical, type EventRow, newest, type Outputs } from './outputs.ts';
 import type { Ran } from './run.ts';
 import { identityKey } from './sim-store.ts';
-import { EPOCH_MS, TEAM } from './world.ts';
+import { EPOCH_MS, TEAM, uuidFor } from './world.ts';
 
 export function checkOutputs(ran: Ran, followed: Followed, outputs: Outputs): string[] {
   return [
@@ -40,9 +38,10 @@ function checkRows({ world, records }: Ran, followed: Followed, outputs: Outputs
     if (!followed.states.has(stateOf(row.person_id, properties))) {
       failures.push(`row ${row.source} shows ${row.person_id} as it never was: ${row.person_properties}`);
     }
-    // A repeat may show a later moment; it has an earlier time.
+    // A repeat may show a later moment; it has an earlier time. What changes nothing may be folded again.
     const folded = followed.folded.get(row.source);
-    if (folded && row.timestampMs === takenAt.get(row.source)) failures.push(...checkFirst(row, folded));
+    if (folded === undefined || row.timestampMs !== takenAt.get(row.source)) continue;
+    if (mayChange(folded.record.event, world)) failures.push(...checkFirst(row, folded));
   }
   return failures;
 }
@@ -57,28 +56,19 @@ function checkFirst(row: EventRow, { person, meeting }: FoldedRecord): string[] 
 }
 
 /** What was never folded had nothing to change. */
-function checkUnfolded({ records }: Ran, { folded, oracle }: Followed, { rows }: Outputs): string[] {
+function checkUnfolded({ records, world }: Ran, { folded, oracle }: Followed, { rows }: Outputs): string[] {
   const failures: string[] = [];
   const withRow = new Set(rows.map(({ source }) => source));
   for (const record of records) {
     const source = sourceOf(record);
     if (folded.has(source) || !withRow.has(source)) continue;
     const { distinctId, properties } = record.event;
-    if (mayChange(record.event)) failures.push(`${source} may change something, and was never folded`);
+    if (mayChange(record.event, world)) failures.push(`${source} may change something, and was never folded`);
     else if (properties['$process_person_profile'] !== false && !oracle.ids.has(distinctId)) {
       failures.push(`${source} was never folded, and its id has no person`);
     }
   }
   return failures;
-}
-
-function mayChange(event: HistoryEvent): boolean {
-  const { name, properties } = event;
-  if (event.fault !== 'none' || dropReason(event) !== undefined) return false;
-  if (name === '$groupidentify') return true;
-  if (properties['$process_person_profile'] === false) return false;
-  const changes = ['$set', '$set_once', '$unset'].map((key) => Object.keys(properties[key] ?? {}).length);
-  return otherIdOf(event) !== undefined || changes.some((count) => count > 0);
 }
 
 function checkPersons({ world: { store }, restarts, plan }: Ran, { persons }: Outputs): string[] {

@@ -1,8 +1,9 @@
 /** Folds the records one after another, in the order that the witness gives. */
 import type { HistoryEvent } from './history.ts';
-import { isIllegal, type Meeting, Oracle, type OraclePerson, otherIdOf } from './oracle.ts';
+import { dropReason, isIllegal, type Meeting, Oracle, type OraclePerson, otherIdOf } from './oracle.ts';
 import { canonical, type Outputs } from './outputs.ts';
 import type { Ran, SentRecord } from './run.ts';
+import { TEAM, uuidFor, type World } from './world.ts';
 
 export interface FoldedRecord {
   readonly record: SentRecord;
@@ -22,7 +23,6 @@ export interface Followed {
   readonly failures: readonly string[];
 }
 
-export const uuidFor = (distinctId: string): string => `person of ${distinctId}`;
 export const sourceOf = ({ partition, offset }: { partition: number; offset: number }): string =>
   `${partition}:${offset}`;
 export const stateOf = (uuid: string, properties: unknown): string => `${uuid} ${canonical(properties)}`;
@@ -51,7 +51,7 @@ export function followWitness({ world, records }: Ran, { deadLetters }: Outputs)
       folded.set(source, { record, atMs: atMs - start, meeting, person });
     }
   }
-  return { oracle, folded, states, failures: [...failures, ...checkOrder(records, folded)] };
+  return { oracle, folded, states, failures: [...failures, ...checkOrder(records, folded, world)] };
 }
 
 /** Whether it waits while its id has no person. */
@@ -71,23 +71,52 @@ export function givesPerson(event: HistoryEvent): readonly string[] {
   return isJoined ? [event.distinctId, other] : [event.distinctId];
 }
 
-/** Of one id, a record that can be held may be overtaken by one that cannot: by nothing else. */
+/**
+ * Of one id, a record that can be held may be overtaken by one that cannot: by nothing else. A record without a profile
+ * has no place among the others, but for the group that it changes.
+ */
 function checkOrder(
   records: readonly SentRecord[],
   folded: ReadonlyMap<string, FoldedRecord>,
+  world: World,
 ): readonly string[] {
   const failures: string[] = [];
   const places = new Map([...folded.keys()].map((source, place) => [source, place]));
+  const seen = new Set<string>();
   records.forEach((earlier, index) => {
     const first = places.get(sourceOf(earlier));
-    if (first === undefined) return;
+    // A duplicate is folded after all where the process that saw the first one is gone: any time later.
+    const isAgain = seen.has(earlier.event.uuid);
+    seen.add(earlier.event.uuid);
+    if (first === undefined || isAgain) return;
+    // What changes nothing leaves no trace in the store, and may be folded again.
+    if (folded.get(sourceOf(earlier))?.meeting === 'nothing' && !mayChange(earlier.event, world)) return;
     for (const later of records.slice(index + 1)) {
       const second = places.get(sourceOf(later));
       if (later.event.distinctId !== earlier.event.distinctId || second === undefined || second > first)
         continue;
       if (isHoldable(earlier.event) && !isHoldable(later.event)) continue;
+      if (!isSameMatter(earlier.event, later.event)) continue;
       failures.push(`${sourceOf(later)} overtook ${sourceOf(earlier)} of the same id`);
     }
   });
   return failures;
+}
+
+function isSameMatter(a: HistoryEvent, b: HistoryEvent): boolean {
+  const wantsProfile = ({ properties }: HistoryEvent) => properties['$process_person_profile'] !== false;
+  const groupOf = ({ name, properties: { $group_type, $group_key } }: HistoryEvent) =>
+    name === '$groupidentify' ? `${$group_type}:${$group_key}` : undefined;
+  return (wantsProfile(a) && wantsProfile(b)) || (groupOf(a) !== undefined && groupOf(a) === groupOf(b));
+}
+
+/** Whether a fold of the event has to be remembered: it may change a person or a group that is there. */
+export function mayChange(event: HistoryEvent, { store }: World): boolean {
+  const { name, properties } = event;
+  if (event.fault !== 'none' || dropReason(event) !== undefined) return false;
+  const types: readonly unknown[] = store.typesOf(TEAM).map(({ type }) => type);
+  if (name === '$groupidentify' && types.includes(properties['$group_type'])) return true;
+  if (properties['$process_person_profile'] === false) return false;
+  const changes = ['$set', '$set_once', '$unset'].map((key) => Object.keys(properties[key] ?? {}).length);
+  return otherIdOf(event) !== undefined || changes.some((count) => count > 0);
 }

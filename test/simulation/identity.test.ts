@@ -16,9 +16,14 @@ const FAILURES_MAX = 3;
 
 const metrics = new Metrics();
 
-async function fails(plan: Plan): Promise<boolean> {
-  return judge(await run(plan, metrics)).failures.length > 0;
-}
+/** What is wrong, without the names of records, ids and persons. */
+const kindOf = (failure: string): string => failure.replaceAll(/\S*\d\S*/g, '#').replaceAll(/[[{].*/g, '');
+
+/** Whether a plan fails as another one did. */
+const failsLike =
+  (failure: string) =>
+  async (plan: Plan): Promise<boolean> =>
+    judge(await run(plan, metrics)).failures.some((one) => kindOf(one) === kindOf(failure));
 
 void t.test(
   `${SEED ?? SEEDS} random histories end with the persons, ids and groups of a sequential fold`,
@@ -32,11 +37,12 @@ void t.test(
       const verdict = judge(ran);
       count(counts, ran, verdict);
       if (SEED !== undefined) t.comment(report(ran, verdict, true));
-      if (verdict.failures.length === 0) continue;
+      const [failure] = verdict.failures;
+      if (failure === undefined) continue;
       failed += 1;
-      const small = await run(await shrink(ran.plan, fails), metrics);
-      t.fail(`seed ${seed}: ${verdict.failures[0]}`);
-      t.comment(report(small, judge(small), SEED !== undefined));
+      t.fail(`seed ${seed}: ${failure}`);
+      const shrunk = await run(await shrink(ran.plan, failsLike(failure)), metrics);
+      t.comment(report(shrunk, judge(shrunk), SEED !== undefined));
     }
     t.equal(failed, 0);
     for (const [name, total] of [...counts, ...(await workerCounts(metrics))]) t.comment(`${total} ${name}`);

@@ -22,13 +22,11 @@ export interface Plan {
   readonly stops: readonly Stop[];
   /** Every bound is small, so that all back-pressure runs. */
   readonly small: boolean;
+  /** Nothing goes wrong and nothing is full: events are held for as long as they should be, and no longer. */
+  readonly calm: boolean;
   /** Chance of the world itself: another history leaves it as it is. */
   readonly worldSeed: number;
 }
-
-/** Nothing goes wrong, nothing is full: events are held for as long as they should be, and no longer. */
-export const isCalm = ({ small, weather, stops }: Plan): boolean =>
-  !small && weather.failures === 0 && stops.length === 0;
 
 const FAIR: Weather = { delayMsMax: 2, failures: 0, fairFromMs: 0 };
 const HOLD_MS = 2_000;
@@ -45,10 +43,11 @@ export function planOf(seed: number): Plan {
     events,
     partitions: random.int(2, 4),
     small,
+    calm: !small && !stormy && stopCount === 0,
     process: processOptions(random.fork(), small),
     weather: stormy
       ? {
-          delayMsMax: random.pick([2, 50, 1_000]),
+          delayMsMax: random.pick([2, 50, 300]),
           failures: random.pick([0.02, 0.1]),
           fairFromMs: lastMs + 5_000,
         }
@@ -69,6 +68,9 @@ function processOptions(random: Random, small: boolean): ProcessOptions {
     ...LIMITS.worker,
     flushLingerMs: lingerMs,
     progressEveryMs: random.pick([50, 1_000]),
+    // Their places are made in advance, anew for each session.
+    warningsRememberedMax: 100,
+    groupTypesCachedMax: random.pick([1, 100]),
   };
   if (!small) {
     return { limits, holdMs, holdBytesMax: 64 * 1024 * 1024, personCacheBytesMax: 64 * 1024 * 1024 };
@@ -86,6 +88,8 @@ function processOptions(random: Random, small: boolean): ProcessOptions {
       flushBytesMax: random.pick([500, LIMITS.worker.flushBytesMax]),
       outboxBatchesMax: few(2),
       appendRecordsMax: few(3),
+      groupCacheBytesMax: random.pick([1, 2_000, LIMITS.worker.groupCacheBytesMax]),
+      releasedInFlightMax: few(3),
       identityCacheBytesMax: random.pick([1, 1_000, LIMITS.worker.identityCacheBytesMax]),
     },
     holdMs,

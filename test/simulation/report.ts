@@ -32,9 +32,21 @@ export function report(ran: Ran, { failures, followed, outputs }: Verdict, withT
     ...failures.map((failure) => `  ! ${failure}`),
     ...table([header, ...lines]),
     ...persons,
-    ...(withTrace ? world.trace : []),
+    ...(withTrace ? traceOf(ran) : []),
     `replay: SEED=${plan.seed} node --import tsx test/simulation/identity.test.ts`,
   ].join('\n');
+}
+
+/** What the processes said, and what was saved, in order of time. */
+function traceOf({ world }: Ran): string[] {
+  const start = world.clock.now() - world.clock.monotonic();
+  const saves = world.store.witness.map(({ atMs, offsets }) => ({
+    atMs: atMs - start,
+    line: `folded ${offsets.map(sourceOf).join(' ')}`,
+  }));
+  return [...world.trace, ...saves]
+    .toSorted((a, b) => a.atMs - b.atMs)
+    .map(({ atMs, line }) => `${String(atMs).padStart(6)} ms  ${line}`);
 }
 
 function table(rows: readonly (readonly string[])[]): string[] {

@@ -26,7 +26,7 @@ export interface Ran {
 }
 
 /** Simulated milliseconds after the last event within which everything has to have its fate. */
-const PATIENCE_MS = 180_000;
+const PATIENCE_MS = 600_000;
 
 export async function run(plan: Plan, metrics: Metrics): Promise<Ran> {
   const random = new Random(plan.worldSeed);

@@ -1,17 +1,16 @@
 /** One save of the simulated store: checks every belief, then writes what was folded. All or nothing. */
 import type { PersonUuid } from '../../src/event/ids.ts';
 import type { Folded } from '../../src/person/fold.ts';
-import { changeGroup, type Group, type GroupChange, type GroupId, groupKey } from '../../src/person/group.ts';
+import { changeGroup, type Group, type GroupChange, groupKey } from '../../src/person/group.ts';
 import type { Person } from '../../src/person/person.ts';
-import type { MovedId, PersonWork, Saved } from '../../src/storage/person-store.ts';
+import type { FoldedRange, MovedId, PersonWork, Saved } from '../../src/storage/person-store.ts';
 import { identityKey, type SimStore } from './sim-store.ts';
 
 export interface SaveResult {
   /** One for each work, in order. */
   readonly saved: readonly Saved[];
-  /** Persons and groups that the save wrote. */
-  readonly persons: readonly PersonUuid[];
-  readonly groups: readonly GroupId[];
+  /** What was recorded with each work's offsets; broken ones are not in it. */
+  readonly recorded: ReadonlyMap<PersonWork, Omit<FoldedRange, 'from' | 'to'>>;
 }
 
 interface Confirmed {
@@ -19,29 +18,33 @@ interface Confirmed {
   readonly folded: Folded;
 }
 
-export function saveWorks(store: SimStore, works: readonly PersonWork[], mergeIdsMax: number): SaveResult {
-  const held = works.map((work) => (holds(store, work) ? confirm(store, work, mergeIdsMax) : undefined));
-  const written = held.filter((one) => one?.work.checked).filter((one) => one !== undefined);
-  refuseConflicts(store, written);
-
-  const moved = new Map(written.map(({ work, folded }) => [work, writePersons(store, work, folded)]));
-  const grouped = new Map(written.map(({ work, folded }) => [work, writeGroups(store, folded.groupChanges)]));
-
-  const saved = held.map((one): Saved => {
-    if (one === undefined) return { kind: 'broken' };
-    const { changed = [], oversized = [] } = grouped.get(one.work) ?? {};
-    const groups = changed.flatMap((key) => store.groups.get(key) ?? []);
-    return { kind: 'saved', folded: one.folded, moved: moved.get(one.work) ?? [], groups, oversized };
-  });
-  const persons = written.flatMap(({ folded }) => [
-    ...folded.written.map(({ uuid }) => uuid),
-    ...folded.merged.map(({ person }) => person.uuid),
-    ...folded.newIds.map(({ person }) => person),
-  ]);
-  return { saved, persons: [...new Set(persons)], groups: saved.flatMap(groupsOf) };
+interface WrittenGroups {
+  /** Groups that the save changed and the work had a part in. */
+  readonly touched: readonly Group[];
+  /** Groups that no later work of the save changed. */
+  readonly changed: readonly Group[];
+  readonly oversized: readonly GroupChange[];
 }
 
-const groupsOf = (saved: Saved): readonly Group[] => (saved.kind === 'saved' ? saved.groups : []);
+const NO_GROUPS: WrittenGroups = { touched: [], changed: [], oversized: [] };
+
+export function saveWorks(store: SimStore, works: readonly PersonWork[], mergeIdsMax: number): SaveResult {
+  const confirmed = works.map((work) => (holds(store, work) ? confirm(store, work, mergeIdsMax) : undefined));
+  const written = confirmed.filter((one) => one !== undefined).filter(({ work }) => work.checked);
+  refuseConflicts(store, written);
+  const moved = new Map(written.map(({ work, folded }) => [work, writePersons(store, work, folded)]));
+  const groups = writeGroups(store, written);
+
+  const recorded: [PersonWork, Omit<FoldedRange, 'from' | 'to'>][] = [];
+  const saved = confirmed.map((one): Saved => {
+    if (one === undefined) return { kind: 'broken' };
+    const { work, folded } = one;
+    const { touched, changed, oversized } = groups.get(work) ?? NO_GROUPS;
+    recorded.push([work, { persons: work.checked ? [...personsOf(work, folded)] : [], groups: touched }]);
+    return { kind: 'saved', folded, moved: moved.get(work) ?? [], groups: changed, oversized };
+  });
+  return { saved, recorded: new Map(recorded) };
+}
 
 /** Whether every person is there and every id leads where it was believed to. */
 function holds(store: SimStore, { teamId, believed, checked }: PersonWork): boolean {
@@ -53,36 +56,40 @@ function holds(store: SimStore, { teamId, believed, checked }: PersonWork): bool
   return true;
 }
 
-/** Folds again where a version has moved since, or a merge would move too much. */
+/** Folds again where persons are others than believed, and without merges that would move too many ids. */
 function confirm(store: SimStore, work: PersonWork, mergeIdsMax: number): Confirmed {
+  if (!work.checked) return { work, folded: work.folded };
   const persons = new Map<PersonUuid, Person>();
-  const overfull = new Set<PersonUuid>();
-  let moved = false;
-  for (const [uuid, believed] of work.believed.persons) {
+  for (const uuid of personsOf(work, work.folded)) {
     const person = store.persons.get(uuid);
-    if (person === undefined) continue;
-    persons.set(uuid, person);
-    moved ||= person.version !== believed.version;
-    if (store.idsOf(person).length > mergeIdsMax) overfull.add(uuid);
+    if (person) persons.set(uuid, person);
   }
-  const again = work.checked && (moved || overfull.size > 0);
-  return { work, folded: again ? work.refold(persons, overfull) : work.folded };
+  const isAsBelieved = [...persons].every(
+    ([uuid, { version }]) => version === work.believed.persons.get(uuid)?.version,
+  );
+  const folded = isAsBelieved ? work.folded : work.refold(persons, new Set());
+  const overfull = [...persons.values()].filter((person) => store.idsOf(person).length > mergeIdsMax);
+  const uuids = new Set(overfull.map(({ uuid }) => uuid));
+  const isRefused = folded.merged.some(({ person }) => uuids.has(person.uuid));
+  return { work, folded: isRefused ? work.refold(persons, uuids) : folded };
 }
+
+/** Everybody whom the fold stood on, wrote or merged away. */
+const personsOf = (work: PersonWork, folded: Folded): ReadonlySet<PersonUuid> =>
+  new Set([
+    ...work.believed.persons.keys(),
+    ...folded.written.map(({ uuid }) => uuid),
+    ...folded.merged.map(({ person }) => person.uuid),
+  ]);
 
 /** What Postgres' constraints refuse: then nothing of the save stays. */
 function refuseConflicts(store: SimStore, confirmed: readonly Confirmed[]): void {
   const taken = new Set<string>();
-  const take = (name: string, isThere: boolean) => {
-    if (isThere || taken.has(name)) throw new Error(`${name} was taken while the save was under way`);
-    taken.add(name);
-  };
   for (const { work, folded } of confirmed) {
     for (const { distinctId } of folded.newIds) {
       const key = identityKey({ teamId: work.teamId, distinctId });
-      take(`distinct id ${key}`, store.ids.has(key));
-    }
-    for (const { uuid } of folded.written) {
-      if (!work.believed.persons.has(uuid)) take(`person ${uuid}`, store.persons.has(uuid));
+      if (store.ids.has(key) || taken.has(key)) throw new Error(`distinct id ${key} was taken meanwhile`);
+      taken.add(key);
     }
   }
 }
@@ -106,19 +113,33 @@ function writePersons(store: SimStore, { teamId }: PersonWork, folded: Folded): 
   return moved;
 }
 
+/** The changes of all works, in order, after the persons. */
 function writeGroups(
   store: SimStore,
-  changes: readonly GroupChange[],
-): { changed: readonly string[]; oversized: readonly GroupChange[] } {
-  const changed = new Set<string>();
-  const oversized: GroupChange[] = [];
-  for (const change of changes) {
-    const key = groupKey(change);
-    const outcome = changeGroup(store.groups.get(key), change);
-    if (outcome.kind === 'too_large') oversized.push(change);
-    if (outcome.kind !== 'changed') continue;
-    store.groups.set(key, outcome.group);
-    changed.add(key);
+  confirmed: readonly Confirmed[],
+): ReadonlyMap<PersonWork, WrittenGroups> {
+  const changedBy = new Map<string, PersonWork>();
+  const oversized = new Map<PersonWork, GroupChange[]>();
+  for (const { work, folded } of confirmed) {
+    for (const change of folded.groupChanges) {
+      const key = groupKey(change);
+      const outcome = changeGroup(store.groups.get(key), change);
+      if (outcome.kind === 'too_large') oversized.set(work, [...(oversized.get(work) ?? []), change]);
+      if (outcome.kind !== 'changed') continue;
+      store.groups.set(key, outcome.group);
+      changedBy.set(key, work);
+    }
   }
-  return { changed: [...changed], oversized };
+  return new Map(
+    confirmed.map(({ work, folded }) => {
+      const keys = [...new Set(folded.groupChanges.map(groupKey))].filter((key) => changedBy.has(key));
+      const groupsAt = (own: readonly string[]) => own.flatMap((key) => store.groups.get(key) ?? []);
+      const written = {
+        touched: groupsAt(keys),
+        changed: groupsAt(keys.filter((key) => changedBy.get(key) === work)),
+        oversized: oversized.get(work) ?? [],
+      };
+      return [work, written];
+    }),
+  );
 }

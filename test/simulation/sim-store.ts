@@ -114,23 +114,21 @@ export class SimStore {
 
   save(partitions: readonly PartitionEpoch[], works: readonly PersonWork[]): readonly Saved[] {
     this.#checkEpochs(partitions);
-    const { saved, persons, groups } = saveWorks(this, works, this.#mergeIdsMax);
-    const offsets: PersonWork['offsets'][number][] = [];
+    const { saved, recorded } = saveWorks(this, works, this.#mergeIdsMax);
     works.forEach((work, index) => {
       const one = saved[index];
       if (one?.kind !== 'saved' || work.offsets.length === 0) return;
-      offsets.push(...work.offsets);
-      this.witness.push({
-        atMs: this.#nowMs(),
-        offsets: work.offsets,
-        persons: [...one.folded.known.persons.values()],
-      });
+      const persons = [...one.folded.known.persons.values()];
+      this.witness.push({ atMs: this.#nowMs(), offsets: work.offsets, persons });
     });
     for (const { key } of partitions) {
-      const own = offsets.filter(({ partition }) => partition === key.partition);
-      const ranges = rangesOf(own.map(({ offset }) => offset));
       const row = this.#row(key);
-      row.folded = [...row.folded, ...ranges.map((range) => ({ ...range, persons, groups }))];
+      for (const [work, what] of recorded) {
+        const own = work.offsets.filter(({ partition }) => partition === key.partition);
+        const ranges = rangesOf(own.map(({ offset }) => offset));
+        row.folded = [...row.folded, ...ranges.map((range) => ({ ...range, ...what }))];
+      }
+      row.folded = row.folded.toSorted((a, b) => a.from - b.from);
     }
     return saved;
   }

@@ -15,9 +15,9 @@ export const EPOCH_MS = Date.UTC(2026, 0, 1);
 export const TEAM = asTeamId(1);
 export const TOKEN = asToken('phc_simulated');
 
-/** Readable, so that a failure is. */
-export const derivePersonUuid: DerivePersonUuid = (_teamId, distinctId) =>
-  asPersonUuid(`person of ${distinctId}`);
+/** Of the person that is made for a distinct id. Readable, so that a failure is. */
+export const uuidFor = (distinctId: string): string => `of-${encodeURIComponent(distinctId)}`;
+const derivePersonUuid: DerivePersonUuid = (_teamId, distinctId) => asPersonUuid(uuidFor(distinctId));
 
 const team = {
   id: TEAM,
@@ -48,7 +48,7 @@ export class World {
   readonly store = new SimStore(() => this.clock.now());
   readonly options: WorldOptions;
   /** What happened, line by line. */
-  readonly trace: string[] = [];
+  readonly trace: { readonly atMs: number; readonly line: string }[] = [];
   /** What must never happen. */
   readonly faults: string[] = [];
   onStep: (name: string) => void = () => {};
@@ -59,7 +59,7 @@ export class World {
   }
 
   note(line: string): void {
-    this.trace.push(`${String(this.clock.monotonic()).padStart(6)} ms  ${line}`);
+    this.trace.push({ atMs: this.clock.monotonic(), line });
   }
 }
 
@@ -106,8 +106,8 @@ export class Process {
     if (this.#wire.isCut) return;
     this.#wire.cut();
     for (const subscription of this.#subscriptions) this.#world.log.drop(subscription);
-    // Gives its memory back; nobody hears of it.
-    this.#worker?.abandon().catch(() => {});
+    // Gives its memory back, once the call in which it died is over; nobody hears of it.
+    this.#world.clock.after(0, () => void this.#worker?.abandon().catch(() => {}));
   }
 
   async close(): Promise<void> {
