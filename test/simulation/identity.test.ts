@@ -13,6 +13,8 @@ import { judge } from './verdict.ts';
 
 const { SEED, SEEDS = '2000', FROM = '1' } = process.env;
 const FAILURES_MAX = 3;
+/** The usual ones take half a minute; a million take a night. */
+const TIMEOUT_MS = 24 * 60 * 60 * 1000;
 
 const metrics = new Metrics();
 
@@ -27,6 +29,7 @@ const failsLike =
 
 void t.test(
   `${SEED ?? SEEDS} random histories end with the persons, ids and groups of a sequential fold`,
+  { timeout: TIMEOUT_MS },
   async (t) => {
     const counts: Counts = new Map();
     const [from, to] =
