@@ -8,10 +8,10 @@
 import { parseArgs } from 'node:util';
 import type { Books } from '../src/books.ts';
 import { paintFor, table } from '../src/cli/terminal.ts';
-import { sleep, systemClock } from '../src/clock.ts';
-import { Client, type LoadEvent } from './support/client.ts';
+import type { LoadEvent } from './support/client.ts';
 import type { Memory } from './support/memory.ts';
-import { booksProblems, countRows, personProblems, rowProblems, settle } from './support/proof.ts';
+import { postAll } from './support/post-all.ts';
+import { booksProblems, personProblems, rowProblems, settle } from './support/proof.ts';
 import { seededRandom } from './support/random.ts';
 import { rushEvent } from './support/rush-events.ts';
 import { System } from './support/system.ts';
@@ -42,7 +42,6 @@ export interface RushResult {
 
 export const ROWS_MS_MAX = 60_000;
 export const GROWTH_MIB_MAX = 100;
-const ROWS_POLL_MS = 50;
 
 /** The first tenth settles before the rest is posted, so that its memory can be measured; that time does not count. */
 export async function rush(options: RushOptions): Promise<RushResult> {
@@ -51,10 +50,18 @@ export async function rush(options: RushOptions): Promise<RushResult> {
   const system = await System.create();
   try {
     options.onProgress(`ready after ${await system.start()} ms`);
-    const first = await post(system, events.slice(0, tenth), tenth, options);
+    const first = await postAll(system, events.slice(0, tenth), {
+      ...options,
+      rowsInAll: tenth,
+      rowsMsMax: ROWS_MS_MAX,
+    });
     await settle(system);
     const memoryAfterTenth = await system.memory();
-    const rest = await post(system, events.slice(tenth), events.length, options);
+    const rest = await postAll(system, events.slice(tenth), {
+      ...options,
+      rowsInAll: events.length,
+      rowsMsMax: ROWS_MS_MAX,
+    });
     const books = await settle(system);
     const memoryAtEnd = await system.memory();
 
@@ -90,59 +97,6 @@ function makeEvents({ events, persons }: RushOptions): readonly LoadEvent[] {
 }
 
 const sizeOf = (event: LoadEvent): number => Buffer.byteLength(JSON.stringify(event));
-
-interface PostResult {
-  readonly answeredMs: number;
-  readonly rowsMs: number;
-  readonly retries: number;
-}
-
-/** Posts with all clients at once, then waits until ClickHouse has `rowsInAll` events. */
-async function post(
-  system: System,
-  events: readonly LoadEvent[],
-  rowsInAll: number,
-  { clients, batch, onProgress }: RushOptions,
-): Promise<PostResult> {
-  const startedAt = systemClock.monotonic();
-  const elapsedMs = (): number => Math.round(systemClock.monotonic() - startedAt);
-  let next = 0;
-  let retries = 0;
-  const run = async (): Promise<void> => {
-    const client = new Client(system.captureUrl);
-    try {
-      while (next < events.length) {
-        const some = events.slice(next, next + batch);
-        next += batch;
-        retries += await postUntilTaken(client, some);
-      }
-    } finally {
-      client.close();
-    }
-  };
-  await Promise.all(Array.from({ length: clients }, run));
-  const answeredMs = elapsedMs();
-  onProgress(`${events.length} events answered after ${answeredMs} ms`);
-  for (;;) {
-    const { uuids } = await countRows(system);
-    if (uuids >= rowsInAll) break;
-    if (elapsedMs() > ROWS_MS_MAX) throw new Error(`after ${elapsedMs()} ms ${uuids} events are rows`);
-    await sleep(systemClock, ROWS_POLL_MS);
-  }
-  const rowsMs = elapsedMs();
-  onProgress(`${events.length} events are rows after ${rowsMs} ms`);
-  return { answeredMs, rowsMs, retries };
-}
-
-/** A 503 took nothing and is posted again, as SDKs do. Resolves with how often that was. */
-async function postUntilTaken(client: Client, events: readonly LoadEvent[]): Promise<number> {
-  for (let retries = 0; ; retries++) {
-    const { status, text } = await client.post(events);
-    if (status === 200) return retries;
-    if (status !== 503) throw new Error(`capture answered ${status}: ${text}`);
-    await sleep(systemClock, 1_000);
-  }
-}
 
 function print(options: RushOptions, result: RushResult): void {
   const paint = paintFor(process.stdout);

@@ -43,16 +43,26 @@ export async function settle(system: System): Promise<Books> {
   }
 }
 
-/** Of all persons: in Postgres, and in ClickHouse, which hears of them later. */
+/** Of all persons and distinct ids: in Postgres, and in ClickHouse, which hears of them later. */
 async function versionSums(system: System): Promise<readonly unknown[]> {
   const rows = await Promise.all([
     system.query(
-      'SELECT count(*) AS persons, sum(version)::bigint AS versions FROM posthog_person',
+      `SELECT persons, person_versions, ids, id_versions
+       FROM (SELECT count(*) AS persons, sum(version)::bigint AS person_versions FROM posthog_person) p,
+         (SELECT count(*) AS ids, sum(version)::bigint AS id_versions FROM posthog_persondistinctid) d`,
       'postgres',
     ),
-    system.query('SELECT count() AS persons, sum(version) AS versions FROM person FINAL'),
+    system.query(
+      `SELECT persons, person_versions, ids, id_versions
+       FROM (SELECT count() AS persons, sum(version) AS person_versions FROM person FINAL WHERE is_deleted = 0) AS p,
+         (SELECT count() AS ids, sum(version) AS id_versions FROM person_distinct_id2 FINAL WHERE is_deleted = 0) AS d`,
+    ),
   ]);
-  return rows.map(([row]) => `${row?.['persons']} persons, ${row?.['versions'] ?? 0} versions`);
+  return rows.map(([row]) =>
+    Object.entries(row ?? {})
+      .map(([name, sum]) => `${name} ${sum ?? 0}`)
+      .join(', '),
+  );
 }
 
 /** Settled books in which every event is a row. `rows`: how many there are in ClickHouse. */

@@ -37,7 +37,12 @@ export class System {
   readonly #environment: Readonly<Record<string, string>>;
   #process: ChildProcess | undefined;
 
-  private constructor(folder: string, capturePort: number, consolePort: number) {
+  private constructor(
+    folder: string,
+    capturePort: number,
+    consolePort: number,
+    settings: Readonly<Record<string, string>>,
+  ) {
     this.#folder = folder;
     this.captureUrl = `http://127.0.0.1:${capturePort}`;
     this.#consoleUrl = `http://127.0.0.1:${consolePort}`;
@@ -53,15 +58,16 @@ export class System {
       CONSOLE_PORT: String(consolePort),
       BUFFER_CONVERSION_SECONDS: '0',
       MEMORY_FILE: join(folder, 'memory.jsonl'),
+      ...settings,
     };
   }
 
-  /** A new data folder; nothing runs yet. */
-  static async create(): Promise<System> {
+  /** A new data folder; nothing runs yet. `settings`: environment variables; no event is held unless they say so. */
+  static async create(settings: Readonly<Record<string, string>> = {}): Promise<System> {
     const folder = await mkdtemp(join(tmpdir(), 'tributary-load-'));
     // As root, PostgreSQL runs as another user, who has to reach its folder.
     await chmod(folder, 0o755);
-    return new System(folder, await freePort(), await freePort());
+    return new System(folder, await freePort(), await freePort(), settings);
   }
 
   /** Starts the process and waits until it is ready; resolves with the milliseconds that this took. */
@@ -118,8 +124,9 @@ export class System {
   /** Ends whatever runs, and removes the folder. */
   async remove(): Promise<void> {
     this.#process?.kill('SIGTERM');
-    await Promise.race([this.#ended(), sleep(systemClock, STOP_TIMEOUT_MS)]);
-    await this.kill();
+    const cancel = systemClock.after(STOP_TIMEOUT_MS, () => this.#process?.kill('SIGKILL'));
+    await this.#ended();
+    cancel();
     await stopOrphanedPostgres(join(this.#folder, 'data', STORE_FOLDERS.postgres));
     await rm(this.#folder, { recursive: true, force: true });
   }
@@ -131,6 +138,13 @@ export class System {
 
   async query(sql: string, database: Database = 'clickhouse'): Promise<readonly Row[]> {
     return parseRows(await this.#ask(`/sql?database=${database}`, sql));
+  }
+
+  /** The sum of a metric, over its labels that match `labels`, such as `reason="time"`. */
+  async metric(name: string, labels = ''): Promise<number> {
+    const lines = (await this.#ask('/_metrics')).split('\n');
+    const found = lines.filter((line) => /^\w+/.exec(line)?.[0] === name && line.includes(labels));
+    return found.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
   }
 
   /** After a garbage collection. */
