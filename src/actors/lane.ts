@@ -15,7 +15,7 @@ import type { Logger } from '../logger.ts';
 import { rawPayload } from '../raw-payload.ts';
 import type { LogRecord } from '../storage/event-log.ts';
 import { inRanges } from '../storage/offset-ranges.ts';
-import type { FoldedRange } from '../storage/person-store.ts';
+import { type FoldedRange, type Landmark, LogReplacedError } from '../storage/person-store.ts';
 import type { Team, TeamStore } from '../storage/team-store.ts';
 import type { Duplicates } from './duplicates.ts';
 import type { Entry, Reached } from './entry.ts';
@@ -32,6 +32,8 @@ export interface LaneOptions {
   readonly partition: number;
   readonly ledger: Ledger;
   readonly duplicates: Duplicates;
+  /** A record that a former owner read: the log has to have it still. */
+  readonly landmark: Landmark | undefined;
   /** Folded already: only its row is sent again. */
   readonly foldedBelow: number;
   readonly folded: readonly FoldedRange[];
@@ -83,7 +85,7 @@ export class Lane {
   receive(records: readonly LogRecord[]): void {
     if (this.#life.is('closed')) return;
     const last = records.at(-1);
-    if (last === undefined) return;
+    if (last === undefined || !this.#hasLandmark(records)) return;
     const { partition, offset, timestamp } = last;
     this.#queue.push({
       taken: records.filter((record) => this.#options.ledger.take(record.offset, record.value.length)),
@@ -91,6 +93,18 @@ export class Lane {
     });
     this.relieve();
     void this.#run();
+  }
+
+  /** False, and a failure, where the record of that offset is another one than the one that was read before. */
+  #hasLandmark(records: readonly LogRecord[]): boolean {
+    const { landmark, onFailure } = this.#options;
+    const record = records.find(({ offset }) => offset === landmark?.offset);
+    if (landmark === undefined || record === undefined) return true;
+    if (record.timestamp === landmark.recordedAtMs && uuidOf(record) === landmark.uuid) return true;
+    onFailure(
+      new LogReplacedError(`record ${record.offset} of partition ${record.partition} is another one`),
+    );
+    return false;
   }
 
   /** Stops reading until `go`, for the sake of `reason`. */
@@ -196,6 +210,11 @@ export class Lane {
       const opened = this.#openOne(one, teamOf, messages);
       if (opened.kind === 'event') entries.push(this.#entry(opened));
     }
+    const last = decoded.at(-1);
+    if (last) {
+      const { offset, timestamp } = last.record;
+      this.#options.ledger.pass({ offset, uuid: uuidIn(last.decoded), recordedAtMs: timestamp });
+    }
     this.#send(messages);
     return entries;
   }
@@ -294,6 +313,10 @@ interface DecodedRecord {
   readonly record: LogRecord;
   readonly decoded: Decoded | { readonly malformed: string };
 }
+
+const uuidIn = (decoded: DecodedRecord['decoded']): string =>
+  'malformed' in decoded ? '' : decoded.captured.uuid;
+const uuidOf = ({ value }: LogRecord): string => uuidIn(decodeCaptured(textOf(value)));
 
 const decoder = new TextDecoder();
 const textOf = (bytes: Uint8Array): string => decoder.decode(bytes);

@@ -5,7 +5,7 @@
  */
 import type { Fate } from '../event/outcome.ts';
 import { toRanges } from '../storage/offset-ranges.ts';
-import type { Progress } from '../storage/person-store.ts';
+import type { Landmark, Progress } from '../storage/person-store.ts';
 import { invariant } from './lifecycle.ts';
 
 export class Ledger {
@@ -19,9 +19,14 @@ export class Ledger {
   #bytes = 0;
   #taken = 0;
   #changed = false;
+  /** The last record that was read. */
+  #landmark: Landmark | undefined;
 
-  constructor(progress: Pick<Progress, 'firstOffset' | 'readPosition' | 'unfinished' | 'fates'>) {
+  constructor(
+    progress: Pick<Progress, 'firstOffset' | 'readPosition' | 'unfinished' | 'fates' | 'landmark'>,
+  ) {
     this.#firstOffset = progress.firstOffset;
+    this.#landmark = progress.landmark;
     this.#readPosition = progress.readPosition;
     for (const { from, to } of progress.unfinished) {
       for (let offset = from; offset <= to; offset++) this.#unfinished.set(offset, 0);
@@ -48,6 +53,11 @@ export class Ledger {
   get lowEnd(): number {
     for (const offset of this.#unfinished.keys()) return offset;
     return this.#readPosition;
+  }
+
+  /** The record stands for the log that was read, until a later one does. */
+  pass(landmark: Landmark): void {
+    if (this.#landmark === undefined || landmark.offset > this.#landmark.offset) this.#landmark = landmark;
   }
 
   /** False: finished already, by this owner or a former one. */
@@ -125,6 +135,7 @@ export class Ledger {
       held: this.#held.size,
       inFlight: this.#unfinished.size - this.#held.size,
       fates: Object.fromEntries(this.#fates),
+      ...(this.#landmark === undefined ? {} : { landmark: this.#landmark }),
     };
   }
 }

@@ -6,15 +6,15 @@ import type { Clock } from '../clock.ts';
 import type { DerivePersonUuid } from '../event/ids.ts';
 import type { LIMITS } from '../limits.ts';
 import type { Logger } from '../logger.ts';
-import { groupKey } from '../person/group.ts';
 import type { Assignment, EventLog, LogRecord, TopicPartition } from '../storage/event-log.ts';
-import type { FoldedRange, MovedId, PartitionEpoch, PersonStore } from '../storage/person-store.ts';
+import type { FoldedRange, PartitionEpoch, PersonStore } from '../storage/person-store.ts';
 import type { TeamStore } from '../storage/team-store.ts';
 import { INGESTION_TOPIC } from '../storage/topics.ts';
+import { type Acquisition, acquire } from './acquire.ts';
 import type { ActorSystem } from './actor-system.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Duplicates } from './duplicates.ts';
-import type { Entry, Routed } from './entry.ts';
+import type { Entry } from './entry.ts';
 import { type Flushed, Flusher } from './flusher.ts';
 import { Groups } from './groups.ts';
 import { Hold } from './hold.ts';
@@ -22,12 +22,12 @@ import type { HoldReport } from './hold-report.ts';
 import type { HoldWatch } from './hold-watch.ts';
 import { Identities } from './identities.ts';
 import { Lane } from './lane.ts';
-import { Ledger } from './ledger.ts';
+import type { Ledger } from './ledger.ts';
 import { type MessageOptions, Messages } from './messages.ts';
 import { type Finish, Outbox } from './outbox.ts';
 import { personWork } from './person-work.ts';
-import { leaderOf, type PersonHandle, Persons } from './persons.ts';
-import type { SavedPart } from './save-all.ts';
+import { type PersonHandle, Persons } from './persons.ts';
+import { type Memory, settle } from './settle.ts';
 import type { Transform } from './transforms.ts';
 import type { WorkerMetrics } from './worker-metrics.ts';
 
@@ -67,9 +67,7 @@ interface Part {
 export class Session {
   readonly #options: SessionOptions;
   readonly #parts = new Map<number, Part>();
-  readonly #identities: Identities;
-  readonly #persons: Persons;
-  readonly #groups: Groups;
+  readonly #memory: Memory;
   readonly #hold: Hold;
   readonly #dispatcher: Dispatcher;
   readonly #flusher: Flusher;
@@ -82,9 +80,11 @@ export class Session {
     this.#options = options;
     const { clock, logger, limits, store, system, derivePersonUuid } = options;
     const onFailure = (error: unknown) => this.#fail(error);
-    this.#identities = new Identities(limits.identityCacheBytesMax);
-    this.#persons = new Persons(system, options.personCacheBytesMax, derivePersonUuid);
-    this.#groups = new Groups(limits.groupTypesCachedMax, limits.groupCacheBytesMax);
+    this.#memory = {
+      identities: new Identities(limits.identityCacheBytesMax),
+      persons: new Persons(system, options.personCacheBytesMax, derivePersonUuid),
+      groups: new Groups(limits.groupTypesCachedMax, limits.groupCacheBytesMax),
+    };
     this.#hold = this.#makeHold();
     this.#outbox = new Outbox({
       log: options.log,
@@ -112,9 +112,7 @@ export class Session {
       onFailure,
     });
     this.#dispatcher = new Dispatcher({
-      identities: this.#identities,
-      persons: this.#persons,
-      groups: this.#groups,
+      ...this.#memory,
       hold: this.#hold,
       derivePersonUuid,
       store,
@@ -248,36 +246,13 @@ export class Session {
   }
 
   async #acquire(assignment: Assignment): Promise<number> {
-    const { log, store } = this.#options;
-    const { topic, partition } = assignment;
-    const logId = log.identity();
-    const ends = await log.offsets(topic);
-    const own = ends.find((one) => one.partition === partition);
-    const first = own?.first ?? 0;
-    const acquired = await store.acquire({ logId, topic, partition }, first);
-    const ledger = new Ledger(acquired.progress);
-    const lost = ledger.lose(first, { kind: 'dead_letter', reason: 'lost_by_retention' });
-    if (lost > 0) {
-      this.#options.logger.error({ partition, lost, first }, 'records left the log before they had a row');
-    }
-    // Only now: what came while the epoch was raised may have been read, and sent, by the former owner.
-    const end = endOf(await log.offsets(topic), partition);
-    const lane = this.#lane(assignment, ledger, {
-      foldedBelow: acquired.foldedBelow,
-      folded: acquired.folded,
-      takenAt: end,
-    });
-    const start = ledger.lowEnd;
-    this.#parts.set(partition, { assignment, logId, epoch: acquired.epoch, ledger, lane, committed: start });
-    this.#options.logger.debug({ partition, epoch: acquired.epoch, start }, 'partition taken');
+    const { past, start, ...part } = await acquire(this.#options, assignment);
+    const lane = this.#lane(assignment, part.ledger, past);
+    this.#parts.set(assignment.partition, { ...part, assignment, lane, committed: part.ledger.lowEnd });
     return start;
   }
 
-  #lane(
-    { topic, partition }: Assignment,
-    ledger: Ledger,
-    past: { foldedBelow: number; folded: readonly FoldedRange[]; takenAt: number },
-  ): Lane {
+  #lane({ topic, partition }: Assignment, ledger: Ledger, past: Acquisition['past']): Lane {
     const { limits, teams, clock, logger, transforms } = this.#options;
     return new Lane({
       ...past,
@@ -316,49 +291,10 @@ export class Session {
 
   #saved(flushed: readonly Flushed[]): void {
     const messages = this.#messages();
-    const redo = new Set<PersonHandle>();
-    for (const { handle, routed, saved } of flushed) {
-      const { teamId } = handle;
-      for (const { ids } of routed) {
-        for (const distinctId of ids) {
-          this.#identities.confirm({ teamId, distinctId }, saved.folded.known.ids.get(distinctId));
-        }
-      }
-      this.#settleGroups(routed, saved);
-      for (const moved of saved.moved) this.#moved(handle, moved, redo);
-      messages.folded(teamId, routed, saved);
-      const apart = this.#persons.settle(handle, routed.length, saved.folded);
-      if (apart) redo.add(apart);
-    }
+    const redo = settle(flushed, this.#memory, messages);
     this.#options.metrics.saved(flushed);
     if (!messages.isEmpty) this.#outbox.push(messages.batch);
     if (redo.size > 0) this.#dispatcher.redo([...redo]);
-  }
-
-  /** A merge found an id in Postgres: unsaved work elsewhere that believed it to be another's is redone. */
-  #moved({ teamId, uuids }: PersonHandle, { distinctId, person }: MovedId, redo: Set<PersonHandle>): void {
-    const identity = { teamId, distinctId };
-    const pinned = this.#identities.pinned(identity);
-    if (pinned === undefined) this.#identities.learn(identity, person);
-    else if (pinned.kind === 'person' && !uuids.has(pinned.uuid)) {
-      const handle = this.#persons.activeOf(pinned.uuid);
-      if (handle) redo.add(leaderOf(handle));
-    }
-  }
-
-  #settleGroups(routed: readonly Routed[], { folded, groups, oversized }: SavedPart): void {
-    const refused = new Set(oversized);
-    routed.forEach(({ groups: { change } }, index) => {
-      if (change === undefined) return;
-      if (folded.outcomes[index]?.kind === 'failed' || refused.has(change)) this.#groups.forget(change);
-      else {
-        const key = groupKey(change);
-        this.#groups.settle(
-          change,
-          groups.find((group) => groupKey(group) === key),
-        );
-      }
-    });
   }
 
   #finish(finishes: readonly Finish[]): void {
@@ -384,9 +320,6 @@ export class Session {
     }
   }
 }
-
-const endOf = (ends: readonly { readonly partition: number; readonly end: number }[], partition: number) =>
-  ends.find((one) => one.partition === partition)?.end ?? 0;
 
 function epochOf({ assignment, logId, epoch }: Part): PartitionEpoch {
   const { topic, partition } = assignment;

@@ -14,7 +14,7 @@ import type { DerivePersonUuid } from '../event/ids.ts';
 import type { Logger } from '../logger.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Assignment, EventLog, LogRecord, Subscription } from '../storage/event-log.ts';
-import type { PersonStore } from '../storage/person-store.ts';
+import { LogReplacedError, type PersonStore } from '../storage/person-store.ts';
 import type { TeamStore } from '../storage/team-store.ts';
 import { INGESTION_TOPIC } from '../storage/topics.ts';
 import type { HoldNotice, HoldReport } from './hold-report.ts';
@@ -93,6 +93,8 @@ class LogWorker implements Worker {
   #failuresInARow = 0;
   #trouble: string | undefined;
   #stopped: string | undefined;
+  /** Why this log is not read. */
+  #refused: string | undefined;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
@@ -132,7 +134,7 @@ class LogWorker implements Worker {
   }
 
   ready(): WorkerHealth {
-    const detail = this.#stopped ?? this.#trouble ?? this.#session.stalled;
+    const detail = this.#refused ?? this.#stopped ?? this.#trouble ?? this.#session.stalled;
     return detail === undefined ? { ok: true } : { ok: false, detail };
   }
 
@@ -204,6 +206,7 @@ class LogWorker implements Worker {
   }
 
   #receive(partition: number, records: readonly LogRecord[]): void {
+    if (this.#refused !== undefined) return;
     // Otherwise they come again: a recovery rewinds, and what is not finished at the end is replayed.
     if (this.#life.is('running')) this.#session.receive(partition, records);
   }
@@ -213,7 +216,7 @@ class LogWorker implements Worker {
     for (;;) {
       const session = this.#session;
       const start = await this.#acquire(session, assignment);
-      if (this.#life.is('closing', 'closed')) return 'committed';
+      if (this.#life.is('closing', 'closed') || this.#refused !== undefined) return 'committed';
       if (this.#given.get(assignment.partition) !== assignment) {
         session.forget(assignment);
         return 'committed';
@@ -228,10 +231,11 @@ class LogWorker implements Worker {
   async #acquire(session: Session, assignment: Assignment): Promise<number | undefined> {
     const { clock, limits, logger } = this.#options;
     let backoffMs = limits.recoverBackoffMinMs;
-    while (session === this.#session && !this.#life.is('closing', 'closed')) {
+    while (session === this.#session && this.#refused === undefined && !this.#life.is('closing', 'closed')) {
       try {
         return await session.acquire(assignment);
       } catch (error) {
+        if (error instanceof LogReplacedError) this.#refuse(error);
         this.#trouble = messageOf(error);
         logger.warn({ error: this.#trouble, retryInMs: backoffMs }, 'a partition cannot be taken');
         await sleep(clock, backoffMs);
@@ -243,11 +247,23 @@ class LogWorker implements Worker {
 
   #fail(error: unknown): void {
     if (error instanceof InvariantError) this.#options.onFault(error);
+    else if (error instanceof LogReplacedError) this.#refuse(error);
     else this.#recover(messageOf(error));
   }
 
+  /** Nothing is read of a log that is not the one that was read before, until somebody says that it may be. */
+  #refuse({ message }: LogReplacedError): void {
+    if (this.#refused !== undefined) return;
+    this.#refused =
+      `the log was deleted and made again (${message}): stop, accept it with ` +
+      '`npm run migrate -- --accept-new-log`, and start again';
+    this.#options.logger.error({ error: this.#refused }, 'the worker does not read this log');
+    this.#pauseAll();
+    this.#session.close();
+  }
+
   #recover(reason: string): void {
-    if (!this.#life.is('running')) return;
+    if (!this.#life.is('running') || this.#refused !== undefined) return;
     this.#life.move('recovering');
     this.#trouble = reason;
     this.#metrics.recoveries.inc();
@@ -298,7 +314,7 @@ class LogWorker implements Worker {
   }
 
   async #saveProgress(): Promise<void> {
-    if (!this.#life.is('running')) return;
+    if (!this.#life.is('running') || this.#refused !== undefined) return;
     const session = this.#session;
     try {
       await session.saveProgress();

@@ -5,46 +5,63 @@ import { Parts } from '../parts.ts';
 import { migrateClickHouse, readClickHouseMigrations } from '../storage/clickhouse/migrate.ts';
 import type { ClickHouse } from '../storage/clickhouse-port.ts';
 import { migratePostgres, pendingMigrations } from '../storage/postgres/migrate.ts';
+import { setAsideProgress } from '../storage/postgres/partition-rows.ts';
 import { startClickHouse, startPostgres } from '../stores.ts';
 import { parseRows } from './client.ts';
 import { runCommand, UsageError } from './command.ts';
 import { withSystem } from './connect.ts';
 import type { Row } from './terminal.ts';
 
-const HELP = `Usage: npm run migrate [-- --dry-run]
+const HELP = `Usage: npm run migrate [-- --dry-run | --accept-new-log]
 
 Brings Postgres and ClickHouse to the current version. Tables that are there are never
 altered; one that does not fit is an error. A start does the same by itself.
 
-  --dry-run   only shows what would be done
-  --json      prints JSON lines on a terminal, too
+  --dry-run          only shows what would be done
+  --accept-new-log   the log was deleted and made again, and that was meant: what is known of
+                     the old one is put aside, and the new one is read from its beginning
+  --json             prints JSON lines on a terminal, too
 `;
 
 await runCommand({
   help: HELP,
-  options: { 'dry-run': { type: 'boolean' } },
+  options: { 'dry-run': { type: 'boolean' }, 'accept-new-log': { type: 'boolean' } },
   async run({ values, positionals, config, output }) {
     if (positionals.length > 0) throw new UsageError('migrate takes no arguments; --help shows more');
     const dryRun = values['dry-run'] === true;
+    const acceptNewLog = values['accept-new-log'] === true;
+    if (dryRun && acceptNewLog) throw new UsageError('choose one of --dry-run and --accept-new-log');
     const isEmbedded = config.databaseUrl === undefined || config.clickHouseUrl === undefined;
     const rows = isEmbedded
       ? await withSystem<readonly Row[]>(config, {
           // It did so when it started.
-          whenRunning: async () => [],
-          needs: dryRun ? 'postgres' : undefined,
-          alone: (parts) => migrate(config, parts, dryRun),
+          whenRunning: async () => {
+            if (acceptNewLog) throw new UsageError('stop the running system first (Ctrl-C in its terminal)');
+            return [];
+          },
+          needs: dryRun || acceptNewLog ? 'postgres' : undefined,
+          alone: (parts) => migrate(config, parts, { dryRun, acceptNewLog }),
         })
-      : await onServers(config, dryRun);
+      : await onServers(config, { dryRun, acceptNewLog });
     output.rows(rows, 'everything is current');
   },
 });
 
-async function onServers(config: Config, dryRun: boolean): Promise<readonly Row[]> {
-  const parts = new Parts(silentLogger);
-  return migrate(config, parts, dryRun).finally(() => parts.stop());
+interface Wishes {
+  readonly dryRun: boolean;
+  readonly acceptNewLog: boolean;
 }
 
-async function migrate(config: Config, parts: Parts, dryRun: boolean): Promise<readonly Row[]> {
+async function onServers(config: Config, wishes: Wishes): Promise<readonly Row[]> {
+  const parts = new Parts(silentLogger);
+  return migrate(config, parts, wishes).finally(() => parts.stop());
+}
+
+async function migrate(
+  config: Config,
+  parts: Parts,
+  { dryRun, acceptNewLog }: Wishes,
+): Promise<readonly Row[]> {
   const { postgres } = await startPostgres(config, parts, silentLogger);
   const clickhouse = await startClickHouse(config, parts);
   const status = dryRun ? 'pending' : 'done';
@@ -55,6 +72,10 @@ async function migrate(config: Config, parts: Parts, dryRun: boolean): Promise<r
   if (!dryRun) {
     await migratePostgres(postgres, silentLogger);
     await migrateClickHouse(clickhouse, silentLogger);
+  }
+  if (acceptNewLog) {
+    const partitions = await setAsideProgress(postgres);
+    rows.push({ store: 'Postgres', migration: `progress of ${partitions} partitions put aside`, status });
   }
   return rows;
 }

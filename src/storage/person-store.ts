@@ -32,6 +32,16 @@ export interface Progress {
   readonly inFlight: number;
   /** How often each fate was met: `row`, `drop:<reason>`, `dead_letter:<reason>`. */
   readonly fates: Readonly<Record<string, number>>;
+  /** A record that was read, by which a log that was made anew can be told. */
+  readonly landmark?: Landmark;
+}
+
+export interface Landmark {
+  readonly offset: number;
+  /** Of its event; empty where it could not be read. */
+  readonly uuid: string;
+  /** The record's time, milliseconds since the epoch. */
+  readonly recordedAtMs: number;
 }
 
 /** Offsets folded by one save, with the persons (merged away or not) and groups of their works. */
@@ -149,6 +159,11 @@ export type Saved =
 /** Another owner has taken one of the partitions: nothing was written. */
 export class FencedError extends Error {
   override readonly name = 'FencedError';
+}
+
+/** The log has other records than those that were read of it: it was deleted and made again. */
+export class LogReplacedError extends Error {
+  override readonly name = 'LogReplacedError';
 }
 
 /** The data can never be written; nothing of the save was. */

@@ -5,6 +5,7 @@ import {
   type Acquired,
   FencedError,
   type FoldedRange,
+  type Landmark,
   type OffsetRange,
   type PartitionEpoch,
   type PartitionKey,
@@ -18,7 +19,7 @@ const TAKE = `
     (log_id, topic, partition, epoch, first_offset, folded_below, read_position, unfinished, held, in_flight, fates)
   VALUES ($1, $2, $3, 1, $4, $4, $4, '[]', 0, 0, '{}')
   ON CONFLICT (log_id, topic, partition) DO UPDATE SET epoch = tributary_partition.epoch + 1
-  RETURNING epoch, first_offset, folded_below, read_position, unfinished, held, in_flight, fates`;
+  RETURNING epoch, first_offset, folded_below, read_position, unfinished, held, in_flight, fates, landmark`;
 
 const READ_FOLDED = `
   SELECT from_offset, to_offset, persons::text[] AS persons, groups FROM tributary_folded
@@ -37,10 +38,11 @@ const LOCK_FOR_PROGRESS = `${LOCK} FOR NO KEY UPDATE OF t`;
 const WRITE_PROGRESS = `
   UPDATE tributary_partition AS t SET
     read_position = s.read_position, unfinished = s.unfinished, held = s.held, in_flight = s.in_flight,
-    fates = s.fates, folded_below = greatest(t.folded_below, s.folded_below), saved_at = now()
+    fates = s.fates, landmark = s.landmark, folded_below = greatest(t.folded_below, s.folded_below),
+    saved_at = now()
   FROM unnest($1::text[], $2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::jsonb[], $7::int[], $8::int[],
-    $9::jsonb[])
-    AS s (log_id, topic, partition, folded_below, read_position, unfinished, held, in_flight, fates)
+    $9::jsonb[], $10::jsonb[])
+    AS s (log_id, topic, partition, folded_below, read_position, unfinished, held, in_flight, fates, landmark)
   WHERE (t.log_id, t.topic, t.partition) = (s.log_id, s.topic, s.partition)`;
 
 const PRUNE = `
@@ -64,6 +66,7 @@ interface PartitionRow {
   readonly held: number;
   readonly in_flight: number;
   readonly fates: Readonly<Record<string, number>>;
+  readonly landmark: Landmark | null;
 }
 
 interface FoldedRow {
@@ -98,6 +101,7 @@ export async function acquire(postgres: Postgres, key: PartitionKey, firstOffset
       held: row.held,
       inFlight: row.in_flight,
       fates: row.fates,
+      ...(row.landmark === null ? {} : { landmark: row.landmark }),
     },
   };
 }
@@ -150,7 +154,20 @@ export function saveProgress(postgres: Postgres, partitions: readonly PartitionS
       column((progress) => progress.held),
       column((progress) => progress.inFlight),
       column((progress) => JSON.stringify(progress.fates)),
+      column(({ landmark }) => (landmark === undefined ? null : JSON.stringify(landmark))),
     ]);
     await transaction.query(PRUNE, below);
   });
+}
+
+/** What is known of logs so far is kept under names that no log has. Returns how many partitions that is. */
+const SET_ASIDE = `
+  WITH mark AS (SELECT ' until ' || to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') AS text),
+    folded AS (UPDATE tributary_folded SET log_id = log_id || mark.text FROM mark WHERE log_id NOT LIKE '% until %'),
+    refused AS (UPDATE tributary_refused_row SET log_id = log_id || mark.text FROM mark WHERE log_id NOT LIKE '% until %')
+  UPDATE tributary_partition SET log_id = log_id || mark.text FROM mark WHERE log_id NOT LIKE '% until %'`;
+
+/** For a log that was made anew under the old identity: it begins with new progress. */
+export async function setAsideProgress(postgres: Postgres): Promise<number> {
+  return (await postgres.query(SET_ASIDE)).rowCount ?? 0;
 }

@@ -1,0 +1,74 @@
+/** After a save: what was believed becomes what is known, and rows and persons become messages. */
+import { groupKey } from '../person/group.ts';
+import type { MovedId } from '../storage/person-store.ts';
+import type { Routed } from './entry.ts';
+import type { Flushed } from './flusher.ts';
+import type { Groups } from './groups.ts';
+import type { Identities } from './identities.ts';
+import type { Messages } from './messages.ts';
+import { leaderOf, type PersonHandle, type Persons } from './persons.ts';
+import type { SavedPart } from './save-all.ts';
+
+export interface Memory {
+  readonly identities: Identities;
+  readonly groups: Groups;
+  readonly persons: Persons;
+}
+
+/** Gives the handles whose unsaved work has to be dispatched anew. */
+export function settle(
+  flushed: readonly Flushed[],
+  memory: Memory,
+  messages: Messages,
+): ReadonlySet<PersonHandle> {
+  const redo = new Set<PersonHandle>();
+  for (const { handle, routed, saved } of flushed) {
+    const { teamId } = handle;
+    for (const { ids } of routed) {
+      for (const distinctId of ids) {
+        memory.identities.confirm({ teamId, distinctId }, saved.folded.known.ids.get(distinctId));
+      }
+    }
+    settleGroups(memory.groups, routed, saved);
+    for (const moved of saved.moved) {
+      const other = learnMoved(memory, handle, moved);
+      if (other) redo.add(other);
+    }
+    messages.folded(teamId, routed, saved);
+    const apart = memory.persons.settle(handle, routed.length, saved.folded);
+    if (apart) redo.add(apart);
+  }
+  return redo;
+}
+
+/** A merge found an id in Postgres: gives who believed it to be another's, if unsaved work did. */
+function learnMoved(
+  { identities, persons }: Memory,
+  handle: PersonHandle,
+  { distinctId, person }: MovedId,
+): PersonHandle | undefined {
+  const identity = { teamId: handle.teamId, distinctId };
+  const pinned = identities.pinned(identity);
+  if (pinned === undefined) identities.learn(identity, person);
+  if (pinned?.kind !== 'person') return undefined;
+  const other = persons.activeOf(pinned.uuid);
+  return other && leaderOf(other) !== leaderOf(handle) ? leaderOf(other) : undefined;
+}
+
+function settleGroups(
+  known: Groups,
+  routed: readonly Routed[],
+  { folded, groups, oversized }: SavedPart,
+): void {
+  const refused = new Set(oversized);
+  routed.forEach(({ groups: { change } }, index) => {
+    if (change === undefined) return;
+    if (folded.outcomes[index]?.kind === 'failed' || refused.has(change)) {
+      known.forget(change);
+      return;
+    }
+    const key = groupKey(change);
+    const saved = groups.find((group) => groupKey(group) === key);
+    known.settle(change, saved);
+  });
+}
