@@ -157,6 +157,14 @@ export const SETTINGS = {
     meaning: 'Whose `X-Forwarded-For` is believed',
     read: list((value) => (isRange(value) ? value : undefined)),
   }),
+  witness: setting<boolean>({
+    name: 'TRIBUTARY_WITNESS',
+    default: false,
+    defaultText: 'off',
+    takes: 'on or off',
+    meaning: 'Records the order in which events were folded, for proofs',
+    read: onOrOff,
+  }),
   logLevel: setting<LogLevel>({
     name: 'LOG_LEVEL',
     default: 'info',

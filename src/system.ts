@@ -82,7 +82,7 @@ export async function startSystem(config: Config, parts: Parts, environment: Env
         ...environment,
         log,
         teams,
-        persons: createPersonStore(postgres),
+        persons: createPersonStore(postgres, { witness: config.witness }),
         limits: LIMITS.worker,
         transforms: TRANSFORMS,
         personCacheBytesMax: config.personCacheMb * MIB,

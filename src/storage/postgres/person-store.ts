@@ -14,7 +14,7 @@ import { acquire, saveProgress } from './partition-rows.ts';
 import { referenceFinder } from './person-references.ts';
 import { PERSON_COLUMNS, type PersonRow, toPerson } from './person-row.ts';
 import { classify, type Postgres } from './pool.ts';
-import { saveWorks } from './save.ts';
+import { type SaveOptions, saveWorks } from './save.ts';
 
 const FIND_BY_IDS = `
   SELECT d.distinct_id, ${PERSON_COLUMNS}
@@ -32,7 +32,10 @@ const FIND_DELETED = `
   SELECT m.team_id, m.uuid, round(extract(epoch from m.created_at) * 1000)::float8 AS created_ms, m.version
   FROM tributary_merged m WHERE m.uuid = ANY($1::uuid[])`;
 
-export function createPersonStore(postgres: Postgres): PersonStore {
+export function createPersonStore(
+  postgres: Postgres,
+  options: SaveOptions = { witness: false },
+): PersonStore {
   const findReferences = referenceFinder();
   return {
     acquire: (key, firstOffset) => acquire(postgres, key, firstOffset),
@@ -60,7 +63,7 @@ export function createPersonStore(postgres: Postgres): PersonStore {
 
     async save(partitions, works) {
       try {
-        return await saveWorks(postgres, findReferences, partitions, works);
+        return await saveWorks(postgres, findReferences, partitions, works, options);
       } catch (error) {
         if (classify(error) !== 'data') throw error;
         throw new DataRefusedError(error instanceof Error ? error.message : String(error), { cause: error });

@@ -11,12 +11,19 @@ import type { Postgres, Queryable } from './pool.ts';
 import { type Confirmed, confirmWorks, personsOf } from './save-beliefs.ts';
 import { type SavedGroups, writeGroups } from './save-groups.ts';
 import { writePersons } from './save-persons.ts';
+import { writeWitness } from './save-witness.ts';
+
+export interface SaveOptions {
+  /** Records the order in which events were folded, for proofs. */
+  readonly witness: boolean;
+}
 
 export function saveWorks(
   postgres: Postgres,
   findReferences: FindReferences,
   partitions: readonly PartitionEpoch[],
   works: readonly PersonWork[],
+  options: SaveOptions,
 ): Promise<readonly Saved[]> {
   return postgres.transaction(async (transaction) => {
     await lockForSave(transaction, partitions);
@@ -28,6 +35,7 @@ export function saveWorks(
     const folds = new Map(confirmed.map(({ work, folded }) => [work, folded]));
     const saved = works.filter((work) => !work.checked || folds.has(work));
     await record(transaction, partitions, saved, confirmed, groups);
+    if (options.witness) await writeWitness(transaction, partitions, saved, folds);
     return works.map((work): Saved => {
       const folded = work.checked ? folds.get(work) : work.folded;
       if (folded === undefined) return { kind: 'broken' };
