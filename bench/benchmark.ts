@@ -1,16 +1,21 @@
 /** What a benchmark is, and how the CPU time of one side is taken. */
 import type { Parts } from '../src/parts.ts';
 
-/** Ours and its floor do the same work in turn; what counts is the ratio of their CPU times. */
+/** Ours and its floor do the same work in turn; what counts is the ratio of their costs. */
 export interface Benchmark {
   readonly name: string;
   /** What ours is measured against, in a few words. */
   readonly floor: string;
+  /** What its costs are counted in. */
+  readonly unit: Unit;
   readonly eventsPerRound: number;
   readonly rounds: number;
   /** Starts what both sides need; each thing goes into `parts`, which ends it. */
   start(parts: Parts): Promise<Contest>;
 }
+
+/** CPU time in microseconds, or memory. */
+export type Unit = 'µs' | 'bytes';
 
 export interface Contest {
   /** Before each round, not measured: what both sides are going to take. */
@@ -22,17 +27,23 @@ export interface Contest {
 export type Side = 'ours' | 'floor';
 
 export interface Cost {
-  /** CPU time of the Node process with all of its threads, in microseconds. */
-  readonly cpuUs: number;
-  /** CPU time in microseconds of other processes that worked for it, by name; not in the ratio. */
-  readonly others?: Readonly<Record<string, number>>;
+  /** Of all events of the round together, in the benchmark's unit. */
+  readonly total: number;
+  /** What else was seen on the way; not in the ratio. */
+  readonly asides?: readonly Aside[];
 }
 
-/** CPU time of this process while `run` runs. */
+export interface Aside {
+  readonly what: string;
+  readonly value: number;
+  readonly unit: string;
+}
+
+/** CPU time of this process, with all of its threads, while `run` runs. */
 export async function cpuOf(run: () => Promise<void>): Promise<Cost> {
   globalThis.gc?.();
   const before = process.cpuUsage();
   await run();
   const { user, system } = process.cpuUsage(before);
-  return { cpuUs: user + system };
+  return { total: user + system };
 }

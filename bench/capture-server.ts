@@ -7,6 +7,7 @@ import { newEventUuid } from '../src/ids.ts';
 import { LIMITS } from '../src/limits.ts';
 import { silentLogger } from '../src/logger.ts';
 import type { Team } from '../src/storage/team-store.ts';
+import type { Cost } from './benchmark.ts';
 import type { ServerOrder } from './capture.ts';
 import { TOKEN } from './events.ts';
 
@@ -65,7 +66,7 @@ process.on('message', (order: ServerOrder) => {
     process.send?.({});
   } else {
     const { user, system } = process.cpuUsage(before);
-    process.send?.({ cpuUs: user + system });
+    process.send?.({ total: user + system } satisfies Cost);
   }
 });
 // For ours and the floor alike: a server keeps its process alive.

@@ -10,6 +10,7 @@ const REQUESTS = 30_000;
 export const capture: Benchmark = {
   name: 'capture',
   floor: 'uWebSockets.js route: read the body, JSON.parse, 200',
+  unit: 'µs',
   eventsPerRound: REQUESTS,
   rounds: 7,
   start: startContest,

@@ -1,5 +1,5 @@
 /** Lets ours and the floor take turns, and makes ratios of it. */
-import type { Benchmark, Contest, Cost, Side } from './benchmark.ts';
+import type { Aside, Benchmark, Contest, Cost, Side, Unit } from './benchmark.ts';
 
 export interface Spread {
   readonly median: number;
@@ -12,13 +12,14 @@ export interface Result {
   readonly floor: string;
   readonly eventsPerRound: number;
   readonly rounds: number;
-  /** Microseconds of CPU time for each event. */
-  readonly oursUs: Spread;
-  readonly floorUs: Spread;
+  readonly unit: Unit;
+  /** Units for each event. */
+  readonly oursEach: Spread;
+  readonly floorEach: Spread;
   /** Ours ÷ floor of the same round. */
   readonly ratio: Spread;
-  /** Microseconds for each event that other processes took for ours: medians. */
-  readonly others: Readonly<Record<string, number>>;
+  /** Of ours: medians. */
+  readonly asides: readonly Aside[];
 }
 
 /**
@@ -26,31 +27,26 @@ export interface Result {
  * faster does it to both.
  */
 export async function compare(benchmark: Benchmark, contest: Contest): Promise<Result> {
-  const { name, floor, eventsPerRound, rounds } = benchmark;
+  const { name, floor, unit, eventsPerRound, rounds } = benchmark;
   const costs: Record<Side, Cost>[] = [];
   for (let round = 0; round <= rounds; round++) {
     await contest.prepare?.();
     const order: readonly Side[] = round % 2 === 0 ? ['ours', 'floor'] : ['floor', 'ours'];
-    const cost: Record<Side, Cost> = { ours: { cpuUs: 0 }, floor: { cpuUs: 0 } };
+    const cost: Record<Side, Cost> = { ours: { total: 0 }, floor: { total: 0 } };
     for (const side of order) cost[side] = await contest[side]();
     if (round > 0) costs.push(cost);
   }
-  const perEvent = (us: number) => us / eventsPerRound;
-  const otherNames = new Set(costs.flatMap(({ ours }) => Object.keys(ours.others ?? {})));
+  const each = ({ total }: Cost) => total / eventsPerRound;
   return {
     name,
     floor,
+    unit,
     eventsPerRound,
     rounds,
-    oursUs: spread(costs.map(({ ours }) => perEvent(ours.cpuUs))),
-    floorUs: spread(costs.map((cost) => perEvent(cost.floor.cpuUs))),
-    ratio: spread(costs.map((cost) => cost.ours.cpuUs / cost.floor.cpuUs)),
-    others: Object.fromEntries(
-      [...otherNames].map((other) => [
-        other,
-        spread(costs.map(({ ours }) => perEvent(ours.others?.[other] ?? 0))).median,
-      ]),
-    ),
+    oursEach: spread(costs.map(({ ours }) => each(ours))),
+    floorEach: spread(costs.map((cost) => each(cost.floor))),
+    ratio: spread(costs.map((cost) => cost.ours.total / cost.floor.total)),
+    asides: medians(costs.flatMap(({ ours }) => ours.asides ?? [])),
   };
 }
 
@@ -60,6 +56,15 @@ export async function repeat({ rounds }: Benchmark, contest: Contest, side: Side
     await contest.prepare?.();
     await contest[side]();
   }
+}
+
+/** One for each thing that was seen. */
+function medians(asides: readonly Aside[]): Aside[] {
+  const firsts = new Map(asides.toReversed().map((aside) => [aside.what, aside]));
+  return [...firsts.values()].toReversed().map((first) => {
+    const same = asides.filter(({ what }) => what === first.what);
+    return { ...first, value: spread(same.map(({ value }) => value)).median };
+  });
 }
 
 function spread(values: readonly number[]): Spread {

@@ -10,18 +10,20 @@ import type { AppendRecord } from '../src/storage/event-log.ts';
 
 export const TOKEN = asToken('phc_bench');
 
-/** What the event tells about its person. */
 export interface About {
   readonly distinctId: string;
-  readonly $set?: JsonObject;
+  /** Else a `$pageview`. */
+  readonly event?: string;
+  /** Beside those that every event has. */
+  readonly properties?: JsonObject;
 }
 
 /** 1 KB of JSON text. */
-export function clientEvent({ distinctId, $set }: About): string {
+export function clientEvent({ distinctId, event = '$pageview', properties }: About): string {
   return JSON.stringify({
     api_key: TOKEN,
     uuid: newEventUuid(),
-    event: '$pageview',
+    event,
     distinct_id: distinctId,
     timestamp: new Date().toISOString(),
     properties: {
@@ -47,7 +49,7 @@ export function clientEvent({ distinctId, $set }: About): string {
       title: 'Insights • Trends • Weekly active users',
       plan: 'enterprise',
       items: [1, 2, 3, 5, 8, 13, 21],
-      ...($set === undefined ? {} : { $set }),
+      ...properties,
     },
   });
 }

@@ -27,6 +27,7 @@ const TOPIC: Topic = 'clickhouse_events_json';
 export const loader: Benchmark = {
   name: 'loader',
   floor: 'the same inserts through @clickhouse/client, rows ready in memory',
+  unit: 'µs',
   eventsPerRound: ROWS,
   rounds: 5,
   start: startContest,

@@ -8,18 +8,18 @@ export function asJson(results: readonly Result[], machine: Machine): string {
 }
 
 export function asTable(results: readonly Result[], machine: Machine, paint: Paint): string {
-  const rows = results.map(({ name, oursUs, floorUs, ratio, eventsPerRound, rounds, floor }) => ({
+  const rows = results.map(({ name, unit, oursEach, floorEach, ratio, eventsPerRound, rounds, floor }) => ({
     benchmark: name,
-    'ours µs/event': oursUs.median.toFixed(2).padStart(13),
-    'floor µs/event': floorUs.median.toFixed(2).padStart(14),
+    'ours/event': `${oursEach.median.toFixed(2)} ${unit}`.padStart(14),
+    'floor/event': `${floorEach.median.toFixed(2)} ${unit}`.padStart(14),
     'ours ÷ floor': `${ratio.median.toFixed(2)} [${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)}]`,
     'events × rounds': `${eventsPerRound} × ${rounds}`,
     floor,
   }));
-  const asides = results.flatMap(({ name, others }) =>
-    Object.entries(others).map(([other, us]) => `${name}: ${other} took ${us.toFixed(2)} µs/event beside it`),
+  const asides = results.flatMap(({ name, asides: seen }) =>
+    seen.map(({ what, value, unit }) => `${name}: ${what}: ${value.toFixed(2)} ${unit}`),
   );
   const where = `commit ${machine.commit} · Node ${machine.node} · ${machine.cpu}`;
-  const note = 'CPU time, not duration. Medians; of the ratios also [lowest–highest].';
+  const note = 'µs are CPU time, not duration. Medians; of the ratios also [lowest–highest].';
   return [table(rows, paint), ...asides, paint('dim', note), paint('dim', where), ''].join('\n');
 }
