@@ -8,7 +8,7 @@
  *        closed     the session is over
  * Moves: idle → reading → idle, redoing · idle → redoing → reading, idle · any → closed
  */
-import type { DerivePersonUuid } from '../event/ids.ts';
+import type { DerivePersonUuid, PersonUuid } from '../event/ids.ts';
 import { isHoldable } from '../person/hold-rule.ts';
 import { mergeRequest } from '../person/merge.ts';
 import { wantsProfile } from '../person/stages/profile.ts';
@@ -284,6 +284,8 @@ export class Dispatcher {
     if (ownUuid !== undefined && otherUuid !== undefined && otherUuid !== ownUuid) {
       this.#join(persons.activate(event.teamId, otherUuid, undefined), handle);
     }
+    if (other) this.#gather(handle, own, ownUuid);
+    if (other) this.#gather(handle, other, otherUuid);
     const slice = this.#slice(handle);
     const standsOn: readonly Identity[] =
       wants || ownUuid !== undefined ? (other ? [own, other] : [own]) : [];
@@ -298,7 +300,14 @@ export class Dispatcher {
     return standsOn.flatMap((identity) => hold.take(identity, 'person', entry));
   }
 
-  #pin(slice: Slice, identity: Identity, uuid: Routed['personUuid']): void {
+  /** Events of an id without a person wait where that person would be: they go before those that follow. */
+  #gather(handle: PersonHandle, { teamId, distinctId }: Identity, uuid: PersonUuid | undefined): void {
+    const { derivePersonUuid, persons } = this.#options;
+    const lone = uuid === undefined ? persons.activeOf(derivePersonUuid(teamId, distinctId)) : undefined;
+    if (lone) this.#join(lone, handle);
+  }
+
+  #pin(slice: Slice, identity: Identity, uuid: PersonUuid): void {
     const before = uuidIn(this.#resolve(identity));
     if (this.#options.identities.pin(identity, before ?? uuid))
       slice.beliefs.push([identity.distinctId, before]);

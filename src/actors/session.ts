@@ -13,7 +13,7 @@ import { INGESTION_TOPIC } from '../storage/topics.ts';
 import { type Acquisition, acquire } from './acquire.ts';
 import type { ActorSystem } from './actor-system.ts';
 import { Dispatcher } from './dispatcher.ts';
-import { Duplicates } from './duplicates.ts';
+import type { Duplicates } from './duplicates.ts';
 import type { Entry } from './entry.ts';
 import { type Flushed, Flusher } from './flusher.ts';
 import { Groups } from './groups.ts';
@@ -47,6 +47,8 @@ export interface SessionOptions {
   readonly holdWatch: HoldWatch;
   readonly transforms: readonly Transform[];
   readonly derivePersonUuid: DerivePersonUuid;
+  /** What is remembered of a partition for as long as it is ours. */
+  readonly duplicates: (partition: number) => Duplicates;
   readonly messages: MessageOptions;
   readonly metrics: WorkerMetrics;
   readonly pause: (at: TopicPartition) => void;
@@ -258,7 +260,7 @@ export class Session {
       ...past,
       partition,
       ledger,
-      duplicates: new Duplicates(limits.duplicatesMax, limits.duplicateWindowMs),
+      duplicates: this.#options.duplicates(partition),
       transforms,
       teams,
       clock,

@@ -17,6 +17,7 @@ import type { Assignment, EventLog, LogRecord, Subscription } from '../storage/e
 import { LogReplacedError, type PersonStore } from '../storage/person-store.ts';
 import type { TeamStore } from '../storage/team-store.ts';
 import { INGESTION_TOPIC } from '../storage/topics.ts';
+import { Duplicates } from './duplicates.ts';
 import type { HoldNotice, HoldReport } from './hold-report.ts';
 import { HoldWatch } from './hold-watch.ts';
 import { InvariantError, Lifecycle, type Moves } from './lifecycle.ts';
@@ -87,6 +88,8 @@ class LogWorker implements Worker {
   /** Given to us, whether taken already or not. */
   readonly #given = new Map<number, Assignment>();
   readonly #holdWatch: HoldWatch;
+  /** Of each partition: what was seen is not forgotten in a recovery. */
+  readonly #duplicates = new Map<number, Duplicates>();
   #session: Session;
   #subscription: Subscription | undefined;
   #cancelProgress: Cancel = () => {};
@@ -117,6 +120,7 @@ class LogWorker implements Worker {
       onRevoke: ({ partition }) => {
         this.#assigned.delete(partition);
         this.#given.delete(partition);
+        this.#duplicates.delete(partition);
         // Work of this partition may be joined with that of others: all of it starts anew.
         this.#recover('a partition was revoked');
       },
@@ -185,6 +189,7 @@ class LogWorker implements Worker {
       holdWatch: this.#holdWatch,
       transforms: this.#options.transforms,
       derivePersonUuid,
+      duplicates: (partition) => this.#duplicatesOf(partition),
       messages: {
         bytesMax: limits.outputBytesMax,
         payloadBytesMax: limits.deadLetterPayloadBytesMax,
@@ -203,6 +208,13 @@ class LogWorker implements Worker {
       },
     });
     return session;
+  }
+
+  #duplicatesOf(partition: number): Duplicates {
+    const { duplicatesMax, duplicateWindowMs } = this.#options.limits;
+    const known = this.#duplicates.get(partition) ?? new Duplicates(duplicatesMax, duplicateWindowMs);
+    this.#duplicates.set(partition, known);
+    return known;
   }
 
   #receive(partition: number, records: readonly LogRecord[]): void {
