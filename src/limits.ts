@@ -167,6 +167,8 @@ export const LIMITS = {
     stopTimeoutMs: 5_000,
     /** A second signal within this is the same Ctrl-C: npm passes on what the terminal has sent already. */
     sameSignalMs: 500,
+    /** How long a start waits for the worker to take its partitions before events are let in. */
+    takeTimeoutMs: 2_000,
     /** A start that takes longer says what it waits for. */
     progressAfterMs: 1_000,
   },

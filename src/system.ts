@@ -4,6 +4,7 @@ import { TRANSFORMS } from './actors/transforms.ts';
 import { startWorker, type Worker } from './actors/worker.ts';
 import { assertFree, urlOf } from './address.ts';
 import { type Capture, startCapture } from './capture/server.ts';
+import { sleep } from './clock.ts';
 import type { Config } from './config.ts';
 import { booksMetrics } from './console/books-metrics.ts';
 import { answers, named } from './console/checks.ts';
@@ -97,6 +98,8 @@ export async function startSystem(config: Config, parts: Parts, environment: Env
       }),
     (started) => started.close(),
   );
+  // Else events that come at once meet partitions one after another, in no order that anybody would expect.
+  await Promise.race([worker.taken(), sleep(clock, LIMITS.process.takeTimeoutMs)]);
   const capture = await startCapturePart(config, parts, environment, { log, teams, postgres });
   const captureUrl = urlOf(config.captureHost, capture.port);
   const sources = consoleSources(environment, { postgres, postgresHealth, clickhouse, log, loader, worker });

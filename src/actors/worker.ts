@@ -66,6 +66,8 @@ export interface Worker {
   health(): WorkerHealth;
   /** Whether records flow. */
   ready(): WorkerHealth;
+  /** Resolves once every partition that it was given so far is taken: from then on records flow. */
+  taken(): Promise<void>;
   /** What the hold knows of an event: that it waits, or why it went on. */
   held(eventUuid: string): HoldReport | undefined;
   /** Finishes what was read, as far as `closeMs` goes, and saves the progress. */
@@ -90,6 +92,7 @@ class LogWorker implements Worker {
   readonly #holdWatch: HoldWatch;
   /** Of each partition: what was seen is not forgotten in a recovery. */
   readonly #duplicates = new Map<number, Duplicates>();
+  #onTaken: (() => void)[] = [];
   #session: Session;
   #subscription: Subscription | undefined;
   #cancelProgress: Cancel = () => {};
@@ -140,6 +143,15 @@ class LogWorker implements Worker {
   ready(): WorkerHealth {
     const detail = this.#refused ?? this.#stopped ?? this.#trouble ?? this.#session.stalled;
     return detail === undefined ? { ok: true } : { ok: false, detail };
+  }
+
+  taken(): Promise<void> {
+    if (this.#hasTakenAll) return Promise.resolve();
+    return new Promise((resolve) => this.#onTaken.push(resolve));
+  }
+
+  get #hasTakenAll(): boolean {
+    return this.#given.size > 0 && this.#given.size === this.#assigned.size;
   }
 
   held(eventUuid: string): HoldReport | undefined {
@@ -235,6 +247,7 @@ class LogWorker implements Worker {
       }
       if (session !== this.#session || start === undefined) continue;
       this.#assigned.set(assignment.partition, assignment);
+      if (this.#hasTakenAll) for (const resolve of this.#onTaken.splice(0)) resolve();
       return start;
     }
   }
