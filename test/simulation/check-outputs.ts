@@ -2,7 +2,7 @@
 
 import { asDistinctId, asPersonUuid } from '../../src/event/ids.ts';
 import { type FoldedRecord, type Followed, mayChange, sourceOf, stateOf } from './follow.ts';
-import { canonical, type EventRow, newest, type Outputs } from './outputs.ts';
+import { ambiguous, canonical, type EventRow, type GroupRow, newest, type Outputs } from './outputs.ts';
 import type { Ran } from './run.ts';
 import { identityKey } from './sim-store.ts';
 import { EPOCH_MS, TEAM, uuidFor } from './world.ts';
@@ -10,6 +10,7 @@ import { EPOCH_MS, TEAM, uuidFor } from './world.ts';
 export function checkOutputs(ran: Ran, followed: Followed, outputs: Outputs): string[] {
   return [
     ...checkRows(ran, followed, outputs),
+    ...checkVersions(outputs),
     ...checkUnfolded(ran, followed, outputs),
     ...checkPersons(ran, outputs),
     ...checkMappings(ran, outputs),
@@ -71,6 +72,16 @@ function checkUnfolded({ records, world }: Ran, { folded, oracle }: Followed, { 
   return failures;
 }
 
+/** One version says one thing: which of two rows came last does not matter. */
+function checkVersions({ persons, mappings, groups }: Outputs): string[] {
+  const names = [
+    ...ambiguous(persons, ({ id }) => id),
+    ...ambiguous(mappings, ({ distinct_id }) => distinct_id),
+    ...ambiguous(groups, groupName),
+  ];
+  return names.map((name) => `there are several rows for ${name}`);
+}
+
 function checkPersons({ world: { store }, restarts, plan }: Ran, { persons }: Outputs): string[] {
   const failures: string[] = [];
   const kept = newest(persons, ({ id }) => id);
@@ -112,7 +123,7 @@ function checkMappings({ world: { store } }: Ran, { mappings }: Outputs): string
 }
 
 function checkGroups({ world: { store } }: Ran, { groups }: Outputs): string[] {
-  const kept = newest(groups, ({ group_type_index, group_key }) => `${group_type_index}:${group_key}`);
+  const kept = newest(groups, groupName);
   return [...store.groups.values()].flatMap(({ typeIndex, key, properties, version }) => {
     const row = kept.get(`${typeIndex}:${key}`);
     const is = row && [JSON.parse(row.group_properties), row.version];
@@ -122,3 +133,5 @@ function checkGroups({ world: { store } }: Ran, { groups }: Outputs): string[] {
     ];
   });
 }
+
+const groupName = ({ group_type_index, group_key }: GroupRow): string => `${group_type_index}:${group_key}`;

@@ -27,6 +27,8 @@ const failsLike =
   async (plan: Plan): Promise<boolean> =>
     judge(await run(plan, metrics)).failures.some((one) => kindOf(one) === kindOf(failure));
 
+t.setTimeout(TIMEOUT_MS);
+
 void t.test(
   `${SEED ?? SEEDS} random histories end with the persons, ids and groups of a sequential fold`,
   { timeout: TIMEOUT_MS },

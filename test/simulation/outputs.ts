@@ -69,6 +69,21 @@ export function outputsOf({ log }: World): Outputs {
   };
 }
 
+/** Names of those rows of which there are two of one version that say different things. */
+export function ambiguous<Row extends { readonly version: number }>(
+  rows: readonly Row[],
+  keyOf: (row: Row) => string,
+): readonly string[] {
+  const texts = new Map<string, string>();
+  return rows.flatMap((row) => {
+    const name = `${keyOf(row)} of version ${row.version}`;
+    const text = canonical(row);
+    const before = texts.get(name) ?? text;
+    texts.set(name, text);
+    return before === text ? [] : [name];
+  });
+}
+
 /** The row that ClickHouse keeps of each: the one with the highest version. */
 export function newest<Row extends { readonly version: number }>(
   rows: readonly Row[],

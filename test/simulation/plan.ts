@@ -24,12 +24,15 @@ export interface Plan {
   readonly small: boolean;
   /** Nothing goes wrong and nothing is full: events are held for as long as they should be, and no longer. */
   readonly calm: boolean;
+  /** Processes end and bounds are small, but no held event has to go early: nothing is slow, and all fit in memory. */
+  readonly patient: boolean;
   /** Chance of the world itself: another history leaves it as it is. */
   readonly worldSeed: number;
 }
 
 const FAIR: Weather = { delayMsMax: 2, failures: 0, fairFromMs: 0 };
 const HOLD_MS = 2_000;
+const LARGE = 64 * 1024 * 1024;
 
 export function planOf(seed: number): Plan {
   const random = new Random(seed);
@@ -38,13 +41,15 @@ export function planOf(seed: number): Plan {
   const small = random.chance(0.4);
   const stormy = random.chance(0.3);
   const stopCount = random.chance(0.35) ? random.int(1, 2) : 0;
+  const process = processOptions(random.fork(), small);
   return {
     seed,
     events,
     partitions: random.int(2, 4),
     small,
     calm: !small && !stormy && stopCount === 0,
-    process: processOptions(random.fork(), small),
+    patient: !stormy && process.holdBytesMax === LARGE && (!small || process.limits.flushLingerMs <= 5),
+    process,
     weather: stormy
       ? {
           delayMsMax: random.pick([2, 50, 300]),
@@ -73,7 +78,7 @@ function processOptions(random: Random, small: boolean): ProcessOptions {
     groupTypesCachedMax: random.pick([1, 100]),
   };
   if (!small) {
-    return { limits, holdMs, holdBytesMax: 64 * 1024 * 1024, personCacheBytesMax: 64 * 1024 * 1024 };
+    return { limits, holdMs, holdBytesMax: LARGE, personCacheBytesMax: LARGE };
   }
   const few = (max: number) => random.pick([1, random.int(1, max), 1_000]);
   return {
@@ -93,7 +98,7 @@ function processOptions(random: Random, small: boolean): ProcessOptions {
       identityCacheBytesMax: random.pick([1, 1_000, LIMITS.worker.identityCacheBytesMax]),
     },
     holdMs,
-    holdBytesMax: random.pick([1, 1_500, 64 * 1024 * 1024]),
-    personCacheBytesMax: random.pick([1, 10_000, 64 * 1024 * 1024]),
+    holdBytesMax: random.pick([1, 1_500, LARGE, LARGE, LARGE]),
+    personCacheBytesMax: random.pick([1, 10_000, LARGE]),
   };
 }
