@@ -4,6 +4,7 @@
  */
 import t from 'tap';
 import { Metrics } from '../../src/metrics.ts';
+import { CLICKHOUSE_TOPICS } from '../../src/storage/topics.ts';
 import { type Counts, count, workerCounts } from './meetings.ts';
 import { type Plan, planOf } from './plan.ts';
 import { report } from './report.ts';
@@ -53,3 +54,14 @@ void t.test(
     for (const [name, total] of [...counts, ...(await workerCounts(metrics))]) t.comment(`${total} ${name}`);
   },
 );
+
+void t.test('the same seed gives the same run', async (t) => {
+  for (const seed of [1, 2, 3, 4, 5]) {
+    const [first, second] = [await run(planOf(seed), metrics), await run(planOf(seed), metrics)];
+    t.same(second.world.trace, first.world.trace);
+    t.same(second.world.store.witness, first.world.store.witness);
+    for (const topic of CLICKHOUSE_TOPICS) {
+      t.same(second.world.log.readAll(topic), first.world.log.readAll(topic), topic);
+    }
+  }
+});

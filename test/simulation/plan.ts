@@ -19,6 +19,8 @@ export interface Plan {
   readonly partitions: number;
   readonly process: ProcessOptions;
   readonly weather: Weather;
+  /** When a process begins for the first time: one entry for each. */
+  readonly startsMs: readonly [number, ...number[]];
   readonly stops: readonly Stop[];
   /** Every bound is small, so that all back-pressure runs. */
   readonly small: boolean;
@@ -42,13 +44,15 @@ export function planOf(seed: number): Plan {
   const stormy = random.chance(0.3);
   const stopCount = random.chance(0.35) ? random.int(1, 2) : 0;
   const process = processOptions(random.fork(), small);
+  const isAlone = random.chance(0.8);
   return {
     seed,
     events,
     partitions: random.int(2, 4),
     small,
-    calm: !small && !stormy && stopCount === 0,
-    patient: !stormy && process.holdBytesMax === LARGE && (!small || process.limits.flushLingerMs <= 5),
+    calm: isAlone && !small && !stormy && stopCount === 0,
+    patient:
+      isAlone && !stormy && process.holdBytesMax === LARGE && (!small || process.limits.flushLingerMs <= 5),
     process,
     weather: stormy
       ? {
@@ -57,6 +61,7 @@ export function planOf(seed: number): Plan {
           fairFromMs: lastMs + 5_000,
         }
       : FAIR,
+    startsMs: isAlone ? [0] : [0, random.int(0, Math.floor(lastMs / 3))],
     stops: Array.from({ length: stopCount }, () => ({
       step: random.int(1, 60 + events.length * 4),
       kind: random.chance(0.75) ? 'crash' : 'stop',

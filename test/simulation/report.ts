@@ -28,7 +28,7 @@ export function report(ran: Ran, { failures, followed, outputs }: Verdict, withT
   );
   return [
     `seed ${plan.seed}, ${records.length} records, ${plan.partitions} partitions, hold ${plan.process.holdMs} ms,` +
-      `${plan.small ? ' small limits,' : ''} weather ${JSON.stringify(plan.weather)}, stops ${JSON.stringify(plan.stops)}`,
+      `${plan.small ? ' small limits,' : ''} weather ${JSON.stringify(plan.weather)}, starts ${plan.startsMs}, stops ${JSON.stringify(plan.stops)}`,
     ...failures.map((failure) => `  ! ${failure}`),
     ...table([header, ...lines]),
     ...persons,

@@ -6,7 +6,7 @@ import { type AppendRecord, LogUnavailableError } from '../../src/storage/event-
 import { INGESTION_TOPIC } from '../../src/storage/topics.ts';
 import { advance, settle } from './driver.ts';
 import type { HistoryEvent } from './history.ts';
-import type { Plan } from './plan.ts';
+import type { Plan, Stop } from './plan.ts';
 import { Random } from './random.ts';
 import { EPOCH_MS, Process, TOKEN, World } from './world.ts';
 
@@ -50,11 +50,11 @@ export async function run(plan: Plan, metrics: Metrics): Promise<Ran> {
   return { plan, world, records, settled, restarts: crew.restarts };
 }
 
-/** Keeps one process running, and ends it where the plan says. */
+/** Keeps the processes running, and ends them where the plan says. */
 class Crew {
   readonly #world: World;
   readonly #plan: Plan;
-  #process: Process | undefined;
+  readonly #processes = new Set<Process>();
   #steps = 0;
   restarts = 0;
   #closed = false;
@@ -62,52 +62,57 @@ class Crew {
   constructor(world: World, plan: Plan) {
     this.#world = world;
     this.#plan = plan;
-    world.onStep = (name) => {
+    world.onStep = (name, process) => {
       this.#steps += 1;
       const stop = plan.stops.find(({ step }) => step === this.#steps);
-      if (stop === undefined || this.#process === undefined) return;
-      world.note(`-- ${stop.kind} at ${name}`);
-      const process = this.#process;
-      this.#process = undefined;
-      this.restarts += 1;
-      const again = () => world.clock.after(stop.downMs, () => this.start());
-      if (stop.kind === 'crash') {
-        process.kill();
-        again();
-      } else void process.close().then(again, (error) => world.faults.push(String(error)));
+      if (stop && this.#processes.delete(process)) this.#end(process, stop, name);
     };
   }
 
   start(): void {
+    for (const startMs of this.#plan.startsMs) {
+      if (startMs === 0) this.#begin();
+      else this.#world.clock.after(startMs, () => this.#begin());
+    }
+  }
+
+  /** Stops the processes as a signal does. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    let open = this.#processes.size;
+    for (const process of this.#processes) {
+      process.close().then(
+        () => {
+          open -= 1;
+        },
+        (error) => this.#world.faults.push(String(error)),
+      );
+    }
+    this.#processes.clear();
+    for (let waitedMs = 0; open > 0 && waitedMs < PATIENCE_MS; waitedMs += 100) {
+      await advance(this.#world.clock, 100);
+    }
+    await settle();
+    if (open > 0) this.#world.faults.push('a worker did not close');
+  }
+
+  #begin(): void {
     if (this.#closed) return;
     this.#world.note('-- start');
     Process.start(this.#world, this.#plan.process).then(
-      (process) => {
-        this.#process = process;
-      },
+      (process) => this.#processes.add(process),
       (error) => this.#world.faults.push(String(error)),
     );
   }
 
-  /** Stops the process as a signal does. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    const closing = { done: this.#process === undefined };
-    this.#process?.close().then(
-      () => {
-        closing.done = true;
-      },
-      (error) => {
-        closing.done = true;
-        this.#world.faults.push(String(error));
-      },
-    );
-    this.#process = undefined;
-    for (let waitedMs = 0; !closing.done && waitedMs < PATIENCE_MS; waitedMs += 100) {
-      await advance(this.#world.clock, 100);
-    }
-    await settle();
-    if (!closing.done) this.#world.faults.push('the worker did not close');
+  #end(process: Process, { kind, downMs }: Stop, name: string): void {
+    this.#world.note(`-- ${kind} at ${name}`);
+    this.restarts += 1;
+    const again = () => this.#world.clock.after(downMs, () => this.#begin());
+    if (kind === 'crash') {
+      process.kill();
+      again();
+    } else void process.close().then(again, (error) => this.#world.faults.push(String(error)));
   }
 }
 

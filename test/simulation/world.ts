@@ -51,7 +51,8 @@ export class World {
   readonly trace: { readonly atMs: number; readonly line: string }[] = [];
   /** What must never happen. */
   readonly faults: string[] = [];
-  onStep: (name: string) => void = () => {};
+  /** A process can die here. */
+  onStep: (name: string, process: Process) => void = () => {};
 
   constructor(options: WorldOptions) {
     this.options = options;
@@ -72,7 +73,12 @@ export class Process {
   private constructor(world: World) {
     this.#world = world;
     const { random, weather } = world.options;
-    this.#wire = new Wire({ clock: world.clock, random, weather, onStep: (name) => world.onStep(name) });
+    this.#wire = new Wire({
+      clock: world.clock,
+      random,
+      weather,
+      onStep: (name) => world.onStep(name, this),
+    });
   }
 
   static async start(world: World, options: ProcessOptions): Promise<Process> {
