@@ -6,6 +6,9 @@ import type { Entry } from './entry.ts';
 /** This object, its fields and its places in lists; measured on Node 20. */
 const OVERHEAD_BYTES = 500;
 
+/** One character past Latin-1 makes V8 keep two bytes for each. */
+const IS_WIDE = /[^\0-\xff]/;
+
 export class Held {
   readonly uuid: EventUuid;
   readonly teamId: TeamId;
@@ -16,6 +19,8 @@ export class Held {
   readonly seenAtMs: number;
   readonly #entry: Omit<Entry, 'event' | 'released'>;
   readonly #text: string;
+  /** About as many as it takes in memory. */
+  readonly bytes: number;
   /** Its time is over: it is not held again. */
   released = false;
 
@@ -30,11 +35,7 @@ export class Held {
     this.released = released;
     this.#entry = entry;
     this.#text = JSON.stringify(event);
-  }
-
-  /** About as many bytes as it takes in memory. */
-  get bytes(): number {
-    return this.#text.length + OVERHEAD_BYTES;
+    this.bytes = this.#text.length * (IS_WIDE.test(this.#text) ? 2 : 1) + OVERHEAD_BYTES;
   }
 
   open(): Entry {

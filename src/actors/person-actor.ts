@@ -76,28 +76,36 @@ export interface PersonState {
   persons: ReadonlyMap<PersonUuid, Person>;
   /** What is believed of the ids that unsaved events stand on. */
   ids: Map<DistinctId, PersonUuid | undefined>;
+  /** Somebody else has `ids`, too: it is copied before it changes. */
+  sharesIds: boolean;
   /** Persons that were merged away here, and who took their place. */
-  gone: Map<PersonUuid, PersonUuid>;
+  gone: ReadonlyMap<PersonUuid, PersonUuid>;
   waiting: Routed[];
   folding: readonly Routed[];
   /** Actors that have still to yield. */
-  readonly awaited: Set<ActorRef<PersonMessage>>;
+  awaited: ReadonlySet<ActorRef<PersonMessage>>;
   /** What came before the turn of its `absorb`. */
-  readonly early: Map<ActorRef<PersonMessage>, Yielded>;
+  early: ReadonlyMap<ActorRef<PersonMessage>, Yielded>;
   readonly stash: PersonMessage[];
 }
+
+/** Shared: only actors that merges concern need their own. */
+const NO_ENTRIES: ReadonlyMap<never, never> = new Map<never, never>();
+const NO_ACTORS: ReadonlySet<never> = new Set<never>();
+const NO_IDS: Map<DistinctId, PersonUuid | undefined> = new Map();
 
 export function personState(teamId: TeamId, uuid: PersonUuid, person: Person | undefined): PersonState {
   return {
     teamId,
     life: new Lifecycle(`person ${uuid}`, MOVES, 'open'),
     persons: new Map(person ? [[uuid, person]] : []),
-    ids: new Map(),
-    gone: new Map(),
+    ids: NO_IDS,
+    sharesIds: true,
+    gone: NO_ENTRIES,
     waiting: [],
     folding: [],
-    awaited: new Set(),
-    early: new Map(),
+    awaited: NO_ACTORS,
+    early: NO_ENTRIES,
     stash: [],
   };
 }
@@ -131,14 +139,15 @@ function hasToWait({ awaited, life }: PersonState, { kind }: PersonMessage): boo
 function take(state: PersonState, message: PersonMessage, derivePersonUuid: DerivePersonUuid): void {
   switch (message.kind) {
     case 'slice':
-      for (const [id, uuid] of message.beliefs) state.ids.set(id, survivor(state, uuid));
+      for (const [id, uuid] of message.beliefs) ownIds(state).set(id, survivor(state, uuid));
       for (const routed of message.routed) state.waiting.push(routed);
       return;
     case 'fold': {
       state.life.move('folding');
       state.folding = state.waiting.slice(0, message.eventsMax);
       state.waiting = state.waiting.slice(message.eventsMax);
-      const believed = { persons: state.persons, ids: new Map(state.ids) };
+      const believed = { persons: state.persons, ids: state.ids };
+      state.sharesIds = true;
       const work = personWork(state.teamId, believed, state.folding, derivePersonUuid);
       message.offer({ routed: state.folding, work, left: state.waiting.length });
       return;
@@ -146,12 +155,8 @@ function take(state: PersonState, message: PersonMessage, derivePersonUuid: Deri
     case 'confirmed':
       state.life.move('open');
       state.folding = [];
-      confirm(state, message.folded);
-      if (message.rest) {
-        invariant(state.waiting.length + state.stash.length === 0, 'a resting person has nothing to do');
-        state.ids = new Map();
-        state.gone = new Map();
-      }
+      if (message.rest) rest(state, message.folded);
+      else confirm(state, message.folded);
       return;
     case 'broken':
       state.life.move('open');
@@ -160,20 +165,25 @@ function take(state: PersonState, message: PersonMessage, derivePersonUuid: Deri
       return;
     case 'absorb': {
       const early = state.early.get(message.from);
-      if (early === undefined) state.awaited.add(message.from);
-      else absorb(state, early);
-      state.early.delete(message.from);
+      if (early === undefined) state.awaited = new Set([...state.awaited, message.from]);
+      else {
+        absorb(state, early);
+        state.early = without(state.early, message.from);
+      }
       return;
     }
     case 'yield': {
       const { persons, ids, gone, waiting } = state;
+      state.sharesIds = true;
       state.life.move('yielded');
       message.to.tell({ kind: 'yielded', from: message.from, yielded: { persons, ids, gone, waiting } });
       return;
     }
     case 'yielded':
-      if (state.awaited.delete(message.from)) absorb(state, message.yielded);
-      else state.early.set(message.from, message.yielded);
+      if (state.awaited.has(message.from)) {
+        state.awaited = new Set([...state.awaited].filter((one) => one !== message.from));
+        absorb(state, message.yielded);
+      } else state.early = new Map([...state.early, [message.from, message.yielded]]);
       return;
     case 'surrender':
       state.life.move('retired');
@@ -185,22 +195,41 @@ function take(state: PersonState, message: PersonMessage, derivePersonUuid: Deri
 
 function absorb(state: PersonState, { persons, ids, gone, waiting }: Yielded): void {
   state.persons = new Map([...state.persons, ...persons]);
-  for (const [uuid, into] of gone) state.gone.set(uuid, into);
-  for (const [id, uuid] of ids) state.ids.set(id, uuid);
+  if (gone.size > 0) state.gone = new Map([...state.gone, ...gone]);
+  for (const [id, uuid] of ids) ownIds(state).set(id, uuid);
   for (const routed of waiting) state.waiting.push(routed);
 }
 
 /** The save's result; ids that only later events stand on follow its merges. */
 function confirm(state: PersonState, { known, merged }: Folded): void {
   const persons = new Map(state.persons);
-  for (const { person, into } of merged) {
-    persons.delete(person.uuid);
-    state.gone.set(person.uuid, into);
+  for (const { person } of merged) persons.delete(person.uuid);
+  if (merged.length > 0) {
+    state.gone = new Map([...state.gone, ...merged.map(({ person, into }) => [person.uuid, into] as const)]);
   }
   for (const [uuid, person] of known.persons) persons.set(uuid, person);
   state.persons = persons;
-  for (const [id, uuid] of state.ids) state.ids.set(id, survivor(state, uuid));
-  for (const [id, uuid] of known.ids) state.ids.set(id, uuid);
+  const own = ownIds(state);
+  for (const [id, uuid] of own) own.set(id, survivor(state, uuid));
+  for (const [id, uuid] of known.ids) own.set(id, uuid);
+}
+
+function rest(state: PersonState, { known }: Folded): void {
+  invariant(state.waiting.length + state.stash.length === 0, 'a resting person has nothing to do');
+  state.persons = known.persons;
+  state.ids = NO_IDS;
+  state.sharesIds = true;
+  state.gone = NO_ENTRIES;
+}
+
+function ownIds(state: PersonState): PersonState['ids'] {
+  if (state.sharesIds) state.ids = new Map(state.ids);
+  state.sharesIds = false;
+  return state.ids;
+}
+
+function without<Key, Value>(map: ReadonlyMap<Key, Value>, key: Key): ReadonlyMap<Key, Value> {
+  return new Map([...map].filter(([one]) => one !== key));
 }
 
 function survivor({ gone }: PersonState, uuid: PersonUuid | undefined): PersonUuid | undefined {

@@ -9,8 +9,9 @@ const DELETED_VERSION_STEP = 100;
 
 export class Draft implements Known {
   readonly #before: Known;
-  readonly persons: Map<PersonUuid, Person>;
-  readonly ids: Map<DistinctId, PersonUuid | undefined>;
+  /** Copied with the first change: most folds change nothing. */
+  #persons: Map<PersonUuid, Person> | undefined;
+  #ids: Map<DistinctId, PersonUuid | undefined> | undefined;
   readonly #newIds = new Map<DistinctId, TeamId>();
   /** New ids whose first person of this fold was merged away. */
   readonly #moved = new Set<DistinctId>();
@@ -18,8 +19,24 @@ export class Draft implements Known {
 
   constructor(before: Known) {
     this.#before = before;
-    this.persons = new Map(before.persons);
-    this.ids = new Map(before.ids);
+  }
+
+  get persons(): ReadonlyMap<PersonUuid, Person> {
+    return this.#persons ?? this.#before.persons;
+  }
+
+  get ids(): ReadonlyMap<DistinctId, PersonUuid | undefined> {
+    return this.#ids ?? this.#before.ids;
+  }
+
+  #ownPersons(): Map<PersonUuid, Person> {
+    this.#persons ??= new Map(this.#before.persons);
+    return this.#persons;
+  }
+
+  #ownIds(): Map<DistinctId, PersonUuid | undefined> {
+    this.#ids ??= new Map(this.#before.ids);
+    return this.#ids;
   }
 
   personOf(distinctId: DistinctId): Person | undefined {
@@ -37,21 +54,21 @@ export class Draft implements Known {
   /** What the event's stages decided. */
   take({ event, person, attached, mergedAway }: Work): void {
     if (person === undefined) return;
-    this.persons.set(person.uuid, person);
+    if (this.persons.get(person.uuid) !== person) this.#ownPersons().set(person.uuid, person);
     for (const id of attached) {
-      this.ids.set(id, person.uuid);
+      this.#ownIds().set(id, person.uuid);
       this.#newIds.set(id, event.teamId);
     }
     if (mergedAway) this.#merge(mergedAway, person.uuid);
   }
 
   #merge(source: Person, into: PersonUuid): void {
-    this.persons.delete(source.uuid);
+    this.#ownPersons().delete(source.uuid);
     const version = Math.max(source.version, 0) + DELETED_VERSION_STEP;
     this.#merged.set(source.uuid, { person: { ...source, version }, into });
     for (const [id, uuid] of this.ids) {
       if (uuid !== source.uuid) continue;
-      this.ids.set(id, into);
+      this.#ownIds().set(id, into);
       this.#moved.add(id);
     }
   }
@@ -63,10 +80,10 @@ export class Draft implements Known {
     readonly merged: readonly MergedAway[];
   } {
     const written: Person[] = [];
-    for (const [uuid, person] of this.persons) {
+    for (const [uuid, person] of this.#persons ?? []) {
       if (person === this.#before.persons.get(uuid)) continue;
       const saved = { ...person, version: person.version + 1 };
-      this.persons.set(uuid, saved);
+      this.#ownPersons().set(uuid, saved);
       written.push(saved);
     }
     const newIds: NewId[] = [];

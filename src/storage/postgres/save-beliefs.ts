@@ -42,12 +42,18 @@ interface Locked {
 
 type LockedPersons = ReadonlyMap<PersonUuid, Locked>;
 
-/** Everybody whom the fold stood on, wrote or merged away. */
-export function personsOf(work: PersonWork, folded: Folded): ReadonlySet<PersonUuid> {
-  const uuids = new Set(work.believed.persons.keys());
-  for (const { uuid } of folded.written) uuids.add(uuid);
-  for (const { person } of folded.merged) uuids.add(person.uuid);
+/** Everybody whom the fold stood on, wrote or merged away; each once. */
+export function personsOf({ believed }: PersonWork, folded: Folded): readonly PersonUuid[] {
+  const uuids = [...believed.persons.keys()];
+  for (const { uuid } of folded.written) if (!believed.persons.has(uuid)) uuids.push(uuid);
+  for (const { person } of folded.merged) if (!believed.persons.has(person.uuid)) uuids.push(person.uuid);
   return uuids;
+}
+
+/** A work, and whom it concerns. */
+interface Concern {
+  readonly work: PersonWork;
+  readonly persons: readonly PersonUuid[];
 }
 
 /** The works whose beliefs hold, their persons locked. */
@@ -56,31 +62,35 @@ export async function confirmWorks(
   works: readonly PersonWork[],
 ): Promise<{ readonly confirmed: readonly Confirmed[]; readonly rowIds: RowIds }> {
   if (works.length === 0) return { confirmed: [], rowIds: new Map() };
-  const locked = await lockPersons(postgres, works);
+  const concerns = works.map((work): Concern => ({ work, persons: personsOf(work, work.folded) }));
+  const locked = await lockPersons(postgres, concerns);
   const broken = await findBroken(postgres, works, locked);
-  const held = works.filter((work) => !broken.has(work));
+  const held = broken.size === 0 ? concerns : concerns.filter(({ work }) => !broken.has(work));
   const real = await readMoved(postgres, held, locked);
-  const confirmed = held.map((work): Confirmed => {
-    const isMoved = [...personsOf(work, work.folded)].some((uuid) => real.has(uuid));
+  const confirmed = held.map(({ work, persons }): Confirmed => {
+    const isMoved = real.size > 0 && persons.some((uuid) => real.has(uuid));
     return { work, folded: isMoved ? work.refold(realPersons(work, real), NONE) : work.folded };
   });
-  return {
-    confirmed: await refuseOverfull(postgres, confirmed, real, locked),
-    rowIds: new Map([...locked].map(([uuid, { id }]) => [uuid, id])),
-  };
+  const rowIds = new Map<PersonUuid, number>();
+  for (const [uuid, { id }] of locked) rowIds.set(uuid, id);
+  return { confirmed: await refuseOverfull(postgres, confirmed, real, locked), rowIds };
 }
 
 const NONE: ReadonlySet<PersonUuid> = new Set();
 
-async function lockPersons(postgres: Queryable, works: readonly PersonWork[]): Promise<LockedPersons> {
-  const asked = works.flatMap((work) =>
-    [...personsOf(work, work.folded)].map((uuid) => ({ teamId: work.teamId, uuid })),
-  );
-  const { rows } = await postgres.query<Locked & { uuid: PersonUuid }>(LOCK_PERSONS, [
-    asked.map(({ teamId }) => teamId),
-    asked.map(({ uuid }) => uuid),
-  ]);
-  return new Map(rows.map(({ uuid, id, version }) => [uuid, { id, version }]));
+async function lockPersons(postgres: Queryable, concerns: readonly Concern[]): Promise<LockedPersons> {
+  const teamIds: number[] = [];
+  const uuids: PersonUuid[] = [];
+  for (const { work, persons } of concerns) {
+    for (const uuid of persons) {
+      teamIds.push(work.teamId);
+      uuids.push(uuid);
+    }
+  }
+  const { rows } = await postgres.query<Locked & { uuid: PersonUuid }>(LOCK_PERSONS, [teamIds, uuids]);
+  const locked = new Map<PersonUuid, Locked>();
+  for (const row of rows) locked.set(row.uuid, row);
+  return locked;
 }
 
 /** Works of which a person is gone, or an id leads elsewhere than believed. */
@@ -89,41 +99,53 @@ async function findBroken(
   works: readonly PersonWork[],
   locked: LockedPersons,
 ): Promise<ReadonlySet<PersonWork>> {
-  const beliefs = works.flatMap((work) =>
-    [...work.believed.ids].map(([distinctId, uuid]) => ({ work, distinctId, uuid })),
-  );
+  const beliefs: { readonly work: PersonWork; readonly uuid: PersonUuid | undefined }[] = [];
+  const places: number[] = [];
+  const teamIds: number[] = [];
+  const distinctIds: string[] = [];
+  const broken = new Set<PersonWork>();
+  for (const work of works) {
+    for (const uuid of work.believed.persons.keys()) if (!locked.has(uuid)) broken.add(work);
+    for (const [distinctId, uuid] of work.believed.ids) {
+      places.push(beliefs.length);
+      beliefs.push({ work, uuid });
+      teamIds.push(work.teamId);
+      distinctIds.push(distinctId);
+    }
+  }
   const { rows } = await postgres.query<{ place: number; person_id: number }>(READ_MAPPINGS, [
-    beliefs.map((_belief, place) => place),
-    beliefs.map(({ work }) => work.teamId),
-    beliefs.map(({ distinctId }) => distinctId),
+    places,
+    teamIds,
+    distinctIds,
   ]);
-  const leadsTo = new Map(rows.map(({ place, person_id }) => [place, person_id]));
-  const broken = new Set(
-    works.filter((work) => [...work.believed.persons.keys()].some((uuid) => !locked.has(uuid))),
-  );
-  for (const [place, { work, uuid }] of beliefs.entries()) {
+  const leadsTo = new Map<number, number>();
+  for (const { place, person_id } of rows) leadsTo.set(place, person_id);
+  beliefs.forEach(({ work, uuid }, place) => {
     const believed = uuid === undefined ? undefined : locked.get(uuid)?.id;
     if (leadsTo.get(place) !== believed) broken.add(work);
-  }
+  });
   return broken;
 }
 
 /** The persons that are not as believed: of another version, or there although nobody was believed to be. */
 async function readMoved(
   postgres: Queryable,
-  works: readonly PersonWork[],
+  concerns: readonly Concern[],
   locked: LockedPersons,
 ): Promise<ReadonlyMap<PersonUuid, Person>> {
-  const moved = works.flatMap((work) =>
-    [...personsOf(work, work.folded)].flatMap((uuid) => {
+  const moved: number[] = [];
+  for (const { work, persons } of concerns) {
+    for (const uuid of persons) {
       const row = locked.get(uuid);
-      return row && row.version !== work.believed.persons.get(uuid)?.version ? [row.id] : [];
-    }),
-  );
-  if (moved.length === 0) return new Map();
+      if (row && row.version !== work.believed.persons.get(uuid)?.version) moved.push(row.id);
+    }
+  }
+  if (moved.length === 0) return NOBODY;
   const { rows } = await postgres.query<PersonRow>(READ_PERSONS, [moved]);
   return new Map(rows.map(toPerson).map((person) => [person.uuid, person]));
 }
+
+const NOBODY: ReadonlyMap<PersonUuid, Person> = new Map();
 
 function realPersons(
   work: PersonWork,
