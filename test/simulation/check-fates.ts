@@ -1,6 +1,6 @@
 /** Every record has one fate, and the books say so. */
 import { sourceOf } from './follow.ts';
-import { dropReason } from './oracle.ts';
+import { dropReason, otherIdOf } from './oracle.ts';
 import type { Outputs } from './outputs.ts';
 import type { Ran, SentRecord } from './run.ts';
 
@@ -30,7 +30,7 @@ export function checkFates(ran: Ran, outputs: Outputs): string[] {
       ...(rows.has(source) ? ['row'] : []),
       ...(deadLetters.has(source) ? [`dead_letter:${deadLetters.get(source)}`] : []),
     ];
-    const expected = expectedFate(record, isRepeat && !found.includes('row'));
+    const expected = expectedFate(record, isRepeat && !found.includes('row'), found, ran.plan.mergeIdsMax);
     if (found.length === 0 && expected.startsWith('drop:')) found.push(expected);
     if (found.length !== 1 || found[0] !== expected) {
       failures.push(`${source} should end as ${expected}, and has ${found.join(' and ') || 'nothing'}`);
@@ -46,10 +46,20 @@ export function checkFates(ran: Ran, outputs: Outputs): string[] {
 }
 
 /** `isRepeat`: it came before. A process that has just begun does not know. */
-function expectedFate({ event }: SentRecord, isRepeat: boolean): string {
+function expectedFate(
+  { event }: SentRecord,
+  isRepeat: boolean,
+  found: readonly string[],
+  mergeIdsMax: number,
+): string {
   if (event.fault === 'malformed') return 'dead_letter:malformed_record';
   if (event.fault === 'unknown_token') return 'drop:unknown_token';
   const own = dropReason(event);
   if (own !== undefined) return `drop:${own}`;
+  if (found.includes(TOO_LARGE) && otherIdOf(event) !== undefined && mergeIdsMax < IDS_MAX) return TOO_LARGE;
   return isRepeat ? 'drop:duplicate' : 'row';
 }
+
+const TOO_LARGE = 'dead_letter:merge_too_large';
+/** No history has more distinct ids. */
+const IDS_MAX = 20;

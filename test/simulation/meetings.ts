@@ -21,6 +21,7 @@ export function count(counts: Counts, ran: Ran, { followed, outputs }: Verdict):
     'duplicates dropped',
     ran.world.store.progress().reduce((sum, { fates }) => sum + (fates['drop:duplicate'] ?? 0), 0),
   );
+  add('merges too large', outputs.deadLetters.filter(({ error }) => error === 'merge_too_large').length);
   add('persons', ran.world.store.persons.size);
   add('groups', ran.world.store.groups.size);
 }

@@ -18,6 +18,8 @@ export interface Plan {
   readonly events: readonly HistoryEvent[];
   readonly partitions: number;
   readonly process: ProcessOptions;
+  /** Distinct ids that one merge may move. */
+  readonly mergeIdsMax: number;
   readonly weather: Weather;
   /** When a process begins for the first time: one entry for each. */
   readonly startsMs: readonly [number, ...number[]];
@@ -61,6 +63,7 @@ export function planOf(seed: number): Plan {
           fairFromMs: lastMs + 5_000,
         }
       : FAIR,
+    mergeIdsMax: random.chance(0.1) ? random.int(1, 4) : Number.POSITIVE_INFINITY,
     startsMs: isAlone ? [0] : [0, random.int(0, Math.floor(lastMs / 3))],
     stops: Array.from({ length: stopCount }, () => ({
       step: random.int(1, 60 + events.length * 4),

@@ -30,7 +30,7 @@ const PATIENCE_MS = 600_000;
 
 export async function run(plan: Plan, metrics: Metrics): Promise<Ran> {
   const random = new Random(plan.worldSeed);
-  const world = new World({ partitions: plan.partitions, weather: plan.weather, random, metrics });
+  const world = new World({ ...plan, random, metrics });
   const crew = new Crew(world, plan);
   crew.start();
   const records: SentRecord[] = [];

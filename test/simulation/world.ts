@@ -31,6 +31,7 @@ const teams: TeamStore = { cached, byToken: async (token) => (token === TOKEN ? 
 
 export interface WorldOptions {
   readonly partitions: number;
+  readonly mergeIdsMax: number;
   readonly random: Random;
   readonly weather: Weather;
   readonly metrics: Metrics;
@@ -45,7 +46,7 @@ export type ProcessOptions = Pick<
 export class World {
   readonly clock = new SimClock(EPOCH_MS);
   readonly log: SimLog;
-  readonly store = new SimStore(() => this.clock.now());
+  readonly store: SimStore;
   readonly options: WorldOptions;
   /** What happened, line by line. */
   readonly trace: { readonly atMs: number; readonly line: string }[] = [];
@@ -57,6 +58,7 @@ export class World {
   constructor(options: WorldOptions) {
     this.options = options;
     this.log = new SimLog({ clock: this.clock, partitions: options.partitions, identity: 'simulated' });
+    this.store = new SimStore(() => this.clock.now(), options.mergeIdsMax);
   }
 
   note(line: string): void {
