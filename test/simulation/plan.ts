@@ -47,12 +47,13 @@ export function planOf(seed: number): Plan {
   const stopCount = random.chance(0.35) ? random.int(1, 2) : 0;
   const process = processOptions(random.fork(), small);
   const isAlone = random.chance(0.8);
+  const isUndisturbed = isAlone && !stormy && stopCount === 0;
   return {
     seed,
     events,
     partitions: random.int(2, 4),
     small,
-    calm: isAlone && !small && !stormy && stopCount === 0,
+    calm: isUndisturbed && !small,
     patient:
       isAlone && !stormy && process.holdBytesMax === LARGE && (!small || process.limits.flushLingerMs <= 5),
     process,
@@ -63,7 +64,7 @@ export function planOf(seed: number): Plan {
           fairFromMs: lastMs + 5_000,
         }
       : FAIR,
-    mergeIdsMax: random.chance(0.1) ? random.int(1, 4) : Number.POSITIVE_INFINITY,
+    mergeIdsMax: isUndisturbed && random.chance(0.2) ? random.int(1, 4) : Number.POSITIVE_INFINITY,
     startsMs: isAlone ? [0] : [0, random.int(0, Math.floor(lastMs / 3))],
     stops: Array.from({ length: stopCount }, () => ({
       step: random.int(1, 60 + events.length * 4),
