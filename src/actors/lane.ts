@@ -14,7 +14,7 @@ import { ownFate } from '../event/own-fate.ts';
 import type { Logger } from '../logger.ts';
 import { rawPayload } from '../raw-payload.ts';
 import type { LogRecord } from '../storage/event-log.ts';
-import { inRanges } from '../storage/offset-ranges.ts';
+import { inRanges, rangeAt } from '../storage/offset-ranges.ts';
 import { type FoldedRange, type Landmark, LogReplacedError } from '../storage/person-store.ts';
 import type { Team, TeamStore } from '../storage/team-store.ts';
 import type { Duplicates } from './duplicates.ts';
@@ -52,8 +52,8 @@ export interface LaneOptions {
   readonly submit: (entries: readonly Entry[], reached: Reached) => void;
   /** Messages of records that end here. */
   readonly send: (batch: Batch) => void;
-  /** Records of this range were folded, and their persons' rows may not have left. */
-  readonly resend: (range: FoldedRange) => Promise<void>;
+  /** Records of these ranges were folded, and their persons' rows may not have left. */
+  readonly resend: (ranges: readonly FoldedRange[]) => Promise<void>;
   readonly pause: () => void;
   readonly resume: () => void;
   readonly onFailure: (error: unknown) => void;
@@ -170,28 +170,25 @@ export class Lane {
       teams.set(token, team);
       if (team === 'ask') ask = true;
     }
-    const again = decoded.some(({ record }) => this.#unsentRange(record.offset) !== undefined);
-    if (!ask && !again && this.#options.transforms.length === 0) {
+    const unsent = this.#unsentRanges(records);
+    if (!ask && unsent.length === 0 && this.#options.transforms.length === 0) {
       return this.#enter(decoded, (token) => {
         const team = teams.get(token);
         return team === 'ask' ? undefined : team;
       });
     }
-    return this.#openSlowly(decoded, teams);
+    return this.#openSlowly(decoded, teams, unsent);
   }
 
   async #openSlowly(
     decoded: readonly DecodedRecord[],
     teams: Map<Token, Team | undefined | 'ask'>,
+    unsent: readonly FoldedRange[],
   ): Promise<readonly Entry[]> {
     const asked = new Map<Token, Team | undefined>();
     for (const [token, team] of teams) asked.set(token, team === 'ask' ? await this.#team(token) : team);
-    for (const { record } of decoded) {
-      const range = this.#unsentRange(record.offset);
-      if (range === undefined) continue;
-      this.#resent.add(range);
-      await this.#options.resend(range);
-    }
+    if (unsent.length > 0) await this.#options.resend(unsent);
+    for (const range of unsent) this.#resent.add(range);
     const entries = this.#enter(decoded, (token) => asked.get(token));
     if (this.#options.transforms.length === 0) return entries;
     const messages = this.#options.messages();
@@ -274,11 +271,14 @@ export class Lane {
     return offset < this.#options.foldedBelow || inRanges(this.#options.folded, offset);
   }
 
-  #unsentRange(offset: number): FoldedRange | undefined {
-    if (this.#options.folded.length === 0 || offset >= this.#options.takenAt) return undefined;
-    return this.#options.folded.find(
-      (range) => range.from <= offset && offset <= range.to && !this.#resent.has(range),
-    );
+  #unsentRanges(records: readonly LogRecord[]): readonly FoldedRange[] {
+    const { folded, takenAt } = this.#options;
+    const unsent = new Set<FoldedRange>();
+    for (const { offset } of records) {
+      const range = offset < takenAt ? rangeAt(folded, offset) : undefined;
+      if (range !== undefined && !this.#resent.has(range)) unsent.add(range);
+    }
+    return [...unsent];
   }
 
   #send(messages: Messages): void {

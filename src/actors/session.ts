@@ -6,6 +6,7 @@ import type { Clock } from '../clock.ts';
 import type { DerivePersonUuid } from '../event/ids.ts';
 import type { LIMITS } from '../limits.ts';
 import type { Logger } from '../logger.ts';
+import { groupKey } from '../person/group.ts';
 import type { Assignment, EventLog, LogRecord, TopicPartition } from '../storage/event-log.ts';
 import type { FoldedRange, PartitionEpoch, PersonStore } from '../storage/person-store.ts';
 import type { TeamStore } from '../storage/team-store.ts';
@@ -272,7 +273,7 @@ export class Session {
       messages: () => this.#messages(),
       submit: (entries, reached) => this.#dispatcher.submit(entries, reached),
       send: (batch) => this.#outbox.push(batch),
-      resend: (range) => this.#resend(range),
+      resend: (ranges) => this.#resend(ranges),
       pause: () => this.#options.pause({ topic, partition }),
       resume: () => this.#options.resume({ topic, partition }),
       onFailure: (error) => this.#fail(error),
@@ -284,10 +285,12 @@ export class Session {
   }
 
   /** Persons and groups that a former owner saved and may not have sent, as they are now. */
-  async #resend({ persons, groups }: FoldedRange): Promise<void> {
-    if (persons.length + groups.length === 0) return;
+  async #resend(ranges: readonly FoldedRange[]): Promise<void> {
+    const persons = new Set(ranges.flatMap((range) => range.persons));
+    const groups = new Map(ranges.flatMap((range) => range.groups.map((group) => [groupKey(group), group])));
+    if (persons.size + groups.size === 0) return;
     const messages = this.#messages();
-    messages.recorded(await this.#options.store.findRecorded(persons, groups));
+    messages.recorded(await this.#options.store.findRecorded([...persons], [...groups.values()]));
     this.#outbox.push(messages.batch);
   }
 

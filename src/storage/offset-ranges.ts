@@ -16,6 +16,14 @@ export function toRanges(offsets: Iterable<number>): OffsetRange[] {
 }
 
 export function inRanges(ranges: readonly OffsetRange[], offset: number): boolean {
+  return rangeAt(ranges, offset) !== undefined;
+}
+
+/** The one of the ranges, which rise and do not overlap, that has the offset. */
+export function rangeAt<Range extends OffsetRange>(
+  ranges: readonly Range[],
+  offset: number,
+): Range | undefined {
   let low = 0;
   let high = ranges.length - 1;
   while (low <= high) {
@@ -23,7 +31,7 @@ export function inRanges(ranges: readonly OffsetRange[], offset: number): boolea
     const range = ranges[middle];
     if (range === undefined || offset < range.from) high = middle - 1;
     else if (offset > range.to) low = middle + 1;
-    else return true;
+    else return range;
   }
-  return false;
+  return undefined;
 }
