@@ -22,9 +22,7 @@ export function personWork(
     folded,
     refold: (persons, overfull) =>
       foldEvents({ persons, ids: believed.ids }, routed, { derivePersonUuid, overfull }),
-    offsets: routed
-      .filter(({ entry }) => !entry.repeat)
-      .map(({ entry: { partition, offset } }) => ({ partition, offset })),
+    records: routed.map(({ entry: { partition, offset, repeat } }) => ({ partition, offset, repeat })),
   };
 }
 

@@ -126,7 +126,10 @@ export class Persons {
 
   /** Its actor has given everything back: its persons are read again when they are needed. */
   drop(handle: PersonHandle): void {
-    for (const uuid of handle.uuids) this.#active.delete(uuid);
+    for (const uuid of handle.uuids) {
+      this.#active.delete(uuid);
+      this.#idle.delete(uuid);
+    }
     handle.actor.stop();
     for (const proceed of handle.waitingForRoom) proceed();
     handle.waitingForRoom.clear();

@@ -30,13 +30,16 @@ export function settle(
       }
     }
     settleGroups(memory.groups, routed, saved);
+    messages.folded(teamId, routed, saved);
+    const apart = memory.persons.settle(handle, routed.length, saved.folded);
+    if (apart) redo.add(apart);
+  }
+  // Only now: work of the same save that stood on a moved id has been settled, too.
+  for (const { handle, saved } of flushed) {
     for (const moved of saved.moved) {
       const other = learnMoved(memory, handle, moved);
       if (other) redo.add(other);
     }
-    messages.folded(teamId, routed, saved);
-    const apart = memory.persons.settle(handle, routed.length, saved.folded);
-    if (apart) redo.add(apart);
   }
   return redo;
 }

@@ -120,7 +120,21 @@ export interface PersonWork {
    * merge of one of them ends as a failed event.
    */
   readonly refold: (persons: ReadonlyMap<PersonUuid, Person>, overfull: ReadonlySet<PersonUuid>) => Folded;
-  readonly offsets: readonly { readonly partition: number; readonly offset: number }[];
+  /** Where each event came from, in the order of the fold's outcomes. `repeat`: it was folded before. */
+  readonly records: readonly (RecordPosition & { readonly repeat: boolean })[];
+}
+
+export interface RecordPosition {
+  readonly partition: number;
+  readonly offset: number;
+}
+
+/**
+ * What a save notes as folded. A failed event changed nothing and is not among it: replayed, it has to fail again, or
+ * its dead letter would be lost.
+ */
+export function foldedRecords({ records }: PersonWork, { outcomes }: Folded): readonly RecordPosition[] {
+  return records.filter(({ repeat }, index) => !repeat && outcomes[index]?.kind !== 'failed');
 }
 
 /** A partition, and the epoch in which it is ours. */

@@ -41,7 +41,7 @@ export function progressTests(test: ContractTest): void {
 
     const { acquired } = await Owner.take(store);
     t.ok(acquired.epoch > owner.acquired.epoch);
-    const [skipped] = left.offsets;
+    const [skipped] = left.records;
     t.equal(skipped?.offset, 3);
     t.same(offsetsOf(acquired.folded), [0, 1, 2, 4, 5, 6]);
     const names = (offset: number) => {

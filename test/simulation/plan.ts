@@ -64,7 +64,7 @@ export function planOf(seed: number): Plan {
           fairFromMs: lastMs + 5_000,
         }
       : FAIR,
-    mergeIdsMax: isUndisturbed && random.chance(0.2) ? random.int(1, 4) : Number.POSITIVE_INFINITY,
+    mergeIdsMax: random.chance(0.2) ? random.int(1, 4) : Number.POSITIVE_INFINITY,
     startsMs: isAlone ? [0] : [0, random.int(0, Math.floor(lastMs / 3))],
     stops: Array.from({ length: stopCount }, () => ({
       step: random.int(1, 60 + events.length * 4),

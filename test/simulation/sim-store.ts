@@ -11,6 +11,7 @@ import {
   FencedError,
   type FoldedRange,
   type Found,
+  foldedRecords,
   type GroupType,
   type GroupTypeId,
   type Identity,
@@ -24,6 +25,7 @@ import {
   type PersonWork,
   type Progress,
   type Recorded,
+  type RecordPosition,
   type Saved,
 } from '../../src/storage/person-store.ts';
 import { saveWorks } from './sim-save.ts';
@@ -31,7 +33,7 @@ import { saveWorks } from './sim-save.ts';
 /** One saved work: what it folded, in that order, and the persons after it. */
 export interface Witnessed {
   readonly atMs: number;
-  readonly offsets: PersonWork['offsets'];
+  readonly offsets: readonly RecordPosition[];
   readonly persons: readonly Person[];
 }
 
@@ -115,16 +117,20 @@ export class SimStore {
   save(partitions: readonly PartitionEpoch[], works: readonly PersonWork[]): readonly Saved[] {
     this.#checkEpochs(partitions);
     const { saved, recorded } = saveWorks(this, works, this.#mergeIdsMax);
+    const folded = new Map<PersonWork, readonly RecordPosition[]>();
     works.forEach((work, index) => {
       const one = saved[index];
-      if (one?.kind !== 'saved' || work.offsets.length === 0) return;
+      if (one?.kind !== 'saved') return;
+      const offsets = foldedRecords(work, one.folded);
+      folded.set(work, offsets);
+      if (offsets.length === 0) return;
       const persons = [...one.folded.known.persons.values()];
-      this.witness.push({ atMs: this.#nowMs(), offsets: work.offsets, persons });
+      this.witness.push({ atMs: this.#nowMs(), offsets, persons });
     });
     for (const { key } of partitions) {
       const row = this.#row(key);
       for (const [work, what] of recorded) {
-        const own = work.offsets.filter(({ partition }) => partition === key.partition);
+        const own = (folded.get(work) ?? []).filter(({ partition }) => partition === key.partition);
         const ranges = rangesOf(own.map(({ offset }) => offset));
         row.folded = [...row.folded, ...ranges.map((range) => ({ ...range, ...what }))];
       }

@@ -92,8 +92,9 @@ export class Owner {
 
   /** The events at the partition's next offsets. */
   async work(...specs: readonly EventSpec[]): Promise<PersonWork> {
-    const offsets = specs.map(() => ({ partition: this.partition.key.partition, offset: this.#offset++ }));
-    return { ...(await foldSpecs(this.#store, specs)), offsets };
+    const { partition } = this.partition.key;
+    const records = specs.map(() => ({ partition, offset: this.#offset++, repeat: false }));
+    return { ...(await foldSpecs(this.#store, specs)), records };
   }
 
   save(...works: readonly PersonWork[]): Promise<readonly Saved[]> {
@@ -111,7 +112,7 @@ export class Owner {
 async function foldSpecs(
   store: PersonStore,
   specs: readonly EventSpec[],
-): Promise<Omit<PersonWork, 'offsets'>> {
+): Promise<Omit<PersonWork, 'records'>> {
   const events = specs.map(eventOf);
   const believed = await believe(store, events);
   const inputs = specs.map((spec, index): FoldInput => {

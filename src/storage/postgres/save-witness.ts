@@ -1,6 +1,6 @@
 /** The witness: which offsets a save folded, in which order, and the versions of their persons after that. */
 import type { Folded } from '../../person/fold.ts';
-import type { PartitionEpoch, PersonWork } from '../person-store.ts';
+import { foldedRecords, type PartitionEpoch, type PersonWork } from '../person-store.ts';
 import type { Queryable } from './pool.ts';
 
 /** Arrays within arrays have to be as long as one another: these come as text. */
@@ -23,14 +23,16 @@ export async function writeWitness(
   folds: ReadonlyMap<PersonWork, Folded>,
 ): Promise<void> {
   const [first] = partitions;
-  const folded = works.filter(({ offsets }) => offsets.length > 0);
+  const folded = works
+    .map((work) => ({ work, records: foldedRecords(work, folds.get(work) ?? work.folded) }))
+    .filter(({ records }) => records.length > 0);
   if (first === undefined || folded.length === 0) return;
-  const persons = folded.map((work) => [...(folds.get(work)?.known.persons.values() ?? [])]);
+  const persons = folded.map(({ work }) => [...(folds.get(work)?.known.persons.values() ?? [])]);
   await postgres.query(WRITE, [
     first.key.logId,
     first.key.topic,
-    folded.map(({ offsets }) => arrayText(offsets.map(({ partition }) => partition))),
-    folded.map(({ offsets }) => arrayText(offsets.map(({ offset }) => offset))),
+    folded.map(({ records }) => arrayText(records.map(({ partition }) => partition))),
+    folded.map(({ records }) => arrayText(records.map(({ offset }) => offset))),
     persons.map((each) => arrayText(each.map(({ uuid }) => uuid))),
     persons.map((each) => arrayText(each.map(({ version }) => version))),
   ]);

@@ -4,7 +4,13 @@
  * wrongly is left out.
  */
 import { type GroupId, groupKey } from '../../person/group.ts';
-import type { FoldedRange, PartitionEpoch, PersonWork, Saved } from '../person-store.ts';
+import {
+  type FoldedRange,
+  foldedRecords,
+  type PartitionEpoch,
+  type PersonWork,
+  type Saved,
+} from '../person-store.ts';
 import { lockForSave, recordFolded } from './partition-rows.ts';
 import type { FindReferences } from './person-references.ts';
 import type { Postgres, Queryable } from './pool.ts';
@@ -55,11 +61,12 @@ async function record(
   confirmed: readonly Confirmed[],
   groups: ReadonlyMap<PersonWork, SavedGroups>,
 ): Promise<void> {
-  const persons = new Map(confirmed.map(({ work, folded }) => [work, personsOf(work, folded)]));
+  const folds = new Map(confirmed.map(({ work, folded }) => [work, folded]));
   const entries = new Map<number, Entry[]>(partitions.map(({ key }) => [key.partition, []]));
   for (const work of works) {
-    const entry = { persons: persons.get(work) ?? [], groups: groups.get(work)?.touched ?? [] };
-    for (const { partition, offset } of work.offsets) {
+    const folded = folds.get(work);
+    const entry = { persons: folded ? personsOf(work, folded) : [], groups: groups.get(work)?.touched ?? [] };
+    for (const { partition, offset } of foldedRecords(work, folded ?? work.folded)) {
       const of = entries.get(partition);
       if (of === undefined)
         throw new Error(`the save has offsets of partition ${partition}, but not its epoch`);
