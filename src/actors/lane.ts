@@ -56,8 +56,13 @@ export interface LaneOptions {
   readonly resend: (ranges: readonly FoldedRange[]) => Promise<void>;
   readonly pause: () => void;
   readonly resume: () => void;
+  /** Somebody new asks for a pause, whether the partition is paused already or not. */
+  readonly onPause: (reason: PauseReason) => void;
   readonly onFailure: (error: unknown) => void;
 }
+
+/** Whose bound is reached: of the records in flight of one partition or one person, of all their bytes, of the hold. */
+export type PauseReason = 'partition' | 'person' | 'bytes' | 'hold';
 
 /** A repeat's row carries a time this much earlier, so that it loses to the first. */
 const REPEAT_EARLIER_MS = 1_000;
@@ -71,8 +76,8 @@ export class Lane {
   readonly #life = new Lifecycle<Mode>('lane', MOVES, 'flowing');
   readonly #queue: Poll[] = [];
   readonly #resent = new Set<FoldedRange>();
-  /** Who asked for the pause: the partition's own bound, or a full person. */
-  readonly #reasons = new Set<unknown>();
+  /** Who asked for the pause. */
+  readonly #askers = new Set<unknown>();
   #running = false;
   #onIdle: (() => void)[] = [];
   /** Why nothing moves at the moment. */
@@ -107,18 +112,19 @@ export class Lane {
     return false;
   }
 
-  /** Stops reading until `go`, for the sake of `reason`. */
-  hold(reason: unknown): void {
+  /** Stops reading until `go`, for the sake of `asker`. */
+  hold(asker: unknown, reason: PauseReason): void {
     if (this.#life.is('closed')) return;
-    this.#reasons.add(reason);
+    if (!this.#askers.has(asker)) this.#options.onPause(reason);
+    this.#askers.add(asker);
     if (!this.#life.is('flowing')) return;
     this.#life.move('paused');
     this.#options.pause();
   }
 
-  go(reason: unknown): void {
-    this.#reasons.delete(reason);
-    if (this.#reasons.size > 0 || !this.#life.is('paused')) return;
+  go(asker: unknown): void {
+    this.#askers.delete(asker);
+    if (this.#askers.size > 0 || !this.#life.is('paused')) return;
     this.#life.move('flowing');
     this.#options.resume();
   }
@@ -126,7 +132,7 @@ export class Lane {
   /** Called when the number in flight has changed: pauses at the bound, goes on at half of it. */
   relieve(): void {
     const { ledger, inFlightMax } = this.#options;
-    if (ledger.taken >= inFlightMax) this.hold(ledger);
+    if (ledger.taken >= inFlightMax) this.hold(ledger, 'partition');
     else if (ledger.taken <= inFlightMax / 2) this.go(ledger);
   }
 

@@ -243,7 +243,7 @@ export class Session {
     if (handle.pending < this.#options.limits.inFlightPerPersonMax) return;
     for (const { partition } of entries) {
       const lane = this.#parts.get(partition)?.lane;
-      lane?.hold(handle);
+      lane?.hold(handle, 'person');
       handle.waitingForRoom.add(() => lane?.go(handle));
     }
   }
@@ -276,6 +276,7 @@ export class Session {
       resend: (ranges) => this.#resend(ranges),
       pause: () => this.#options.pause({ topic, partition }),
       resume: () => this.#options.resume({ topic, partition }),
+      onPause: (reason) => this.#options.metrics.paused(reason),
       onFailure: (error) => this.#fail(error),
     });
   }
@@ -318,9 +319,9 @@ export class Session {
     let bytes = 0;
     for (const { ledger } of this.#parts.values()) bytes += ledger.bytes;
     for (const { lane } of this.#parts.values()) {
-      if (bytes >= inFlightBytesMax) lane.hold(this);
+      if (bytes >= inFlightBytesMax) lane.hold(this, 'bytes');
       else if (bytes <= inFlightBytesMax / 2) lane.go(this);
-      if (this.#hold.isFull) lane.hold(this.#hold);
+      if (this.#hold.isFull) lane.hold(this.#hold, 'hold');
       else lane.go(this.#hold);
     }
   }

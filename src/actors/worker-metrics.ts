@@ -3,6 +3,7 @@ import { type Fate, ROW } from '../event/outcome.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Flushed } from './flusher.ts';
 import type { ReleaseReason } from './hold-report.ts';
+import type { PauseReason } from './lane.ts';
 
 export type WorkerMetrics = ReturnType<typeof workerMetrics>;
 
@@ -22,6 +23,11 @@ export function workerMetrics(metrics: Metrics) {
   const releases = metrics.counter(
     'tributary_worker_released_total',
     'Held events that went on: their id got a person, their time was over, or memory was short',
+    ['reason'],
+  );
+  const pauses = metrics.counter(
+    'tributary_worker_pauses_total',
+    'Bounds that were reached, so that a partition was not read for a while',
     ['reason'],
   );
   const rows = fates.labels(ROW.kind, '');
@@ -48,6 +54,9 @@ export function workerMetrics(metrics: Metrics) {
     },
     released(reason: ReleaseReason, count: number): void {
       releases.inc({ reason }, count);
+    },
+    paused(reason: PauseReason): void {
+      pauses.inc({ reason });
     },
   };
 }
