@@ -157,6 +157,11 @@ export const LIMITS = {
     /** Starts on another port, or once remains of a killed server have gone. */
     startAttemptsMax: 20,
     startRetryMs: 300,
+    /** Between two looks whether the server still runs. */
+    watchEveryMs: 250,
+    /** Between two tries to start a server that has ended by itself. */
+    restartBackoffMinMs: 250,
+    restartBackoffMaxMs: 5_000,
     connectionsMax: 50,
     sharedBuffersBytes: 64 * MIB,
     /** Bytes of the server's log file; past it the next start begins a new one and keeps the old one. */

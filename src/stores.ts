@@ -9,6 +9,7 @@ import type { Parts } from './parts.ts';
 import { openClickHouse } from './storage/clickhouse/clickhouse.ts';
 import type { ClickHouse } from './storage/clickhouse-port.ts';
 import { type EmbeddedLog, openEmbeddedLog } from './storage/embedded/log.ts';
+import { keepRunning } from './storage/embedded/postgres-keeper.ts';
 import { startEmbeddedPostgres } from './storage/embedded/postgres-server.ts';
 import { openPostgres, type Postgres } from './storage/postgres/pool.ts';
 
@@ -19,6 +20,8 @@ export interface StartedPostgres {
   readonly postgres: Postgres;
   /** Not ok when only a restart brings it back. */
   readonly health: () => Health;
+  /** Not ok while an embedded server that has ended is started again. */
+  readonly ready: () => Health;
 }
 
 export async function startPostgres(config: Config, parts: Parts, logger: Logger): Promise<StartedPostgres> {
@@ -29,23 +32,27 @@ export async function startPostgres(config: Config, parts: Parts, logger: Logger
       async () => openPostgres({ url, logger }),
       (started) => started.close(),
     );
-    return { postgres, health: () => ({ ok: true }) };
+    return { postgres, health: () => OK, ready: () => OK };
   }
   const dir = join(config.dataDir, STORE_FOLDERS.postgres);
-  const { server, postgres } = await parts.start(
+  const { kept, postgres } = await parts.start(
     'embedded PostgreSQL',
     async () => {
-      const embedded = await startEmbeddedPostgres({ dir, logger });
-      return { server: embedded, postgres: openPostgres({ url: embedded.url, logger }) };
+      const server = await startEmbeddedPostgres({ dir, logger });
+      const postgres = openPostgres({ url: server.url, logger });
+      return { server, kept: keepRunning(server, logger), postgres };
     },
     async (started) => {
+      await started.kept.close();
       await started.postgres.close();
       await started.server.stop();
     },
   );
-  const ended = `the embedded PostgreSQL has ended (see ${join(dir, 'server.log')}): start Tributary again`;
-  return { postgres, health: () => (server.isRunning() ? { ok: true } : { ok: false, detail: ended }) };
+  return { postgres, health: () => healthOf(kept.needsRestart()), ready: () => healthOf(kept.trouble()) };
 }
+
+const OK: Health = { ok: true };
+const healthOf = (detail: string | undefined): Health => (detail === undefined ? OK : { ok: false, detail });
 
 export function startClickHouse(config: Config, parts: Parts): Promise<ClickHouse> {
   const { clickHouseUrl: url } = config;

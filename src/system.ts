@@ -51,7 +51,7 @@ export async function startSystem(config: Config, parts: Parts, environment: Env
     () => lockDataDir(config.dataDir),
     (lock) => lock.release(),
   );
-  const [{ postgres, health: postgresHealth }, clickhouse, log] = await Promise.all([
+  const [{ postgres, ...postgresServer }, clickhouse, log] = await Promise.all([
     preparePostgres(config, parts, environment),
     prepareClickHouse(config, parts, environment),
     startLog(config, parts, environment),
@@ -102,7 +102,7 @@ export async function startSystem(config: Config, parts: Parts, environment: Env
   await Promise.race([worker.taken(), sleep(clock, LIMITS.process.takeTimeoutMs)]);
   const capture = await startCapturePart(config, parts, environment, { log, teams, postgres });
   const captureUrl = urlOf(config.captureHost, capture.port);
-  const sources = consoleSources(environment, { postgres, postgresHealth, clickhouse, log, loader, worker });
+  const sources = consoleSources(environment, { postgres, postgresServer, clickhouse, log, loader, worker });
   const console = await parts.start(
     'console',
     () =>
@@ -204,7 +204,7 @@ async function startCapturePart(
 
 interface Shown {
   readonly postgres: Postgres;
-  readonly postgresHealth: StartedPostgres['health'];
+  readonly postgresServer: Pick<StartedPostgres, 'health' | 'ready'>;
   readonly clickhouse: ClickHouse;
   readonly log: EmbeddedLog;
   readonly loader: Loader;
@@ -212,14 +212,14 @@ interface Shown {
 }
 
 function consoleSources({ clock, metrics, logger }: Environment, shown: Shown): ConsoleSources {
-  const { postgres, postgresHealth, clickhouse, log, loader, worker } = shown;
+  const { postgres, postgresServer, clickhouse, log, loader, worker } = shown;
   const publish = booksMetrics(metrics);
   const { bytesMax } = LIMITS.log;
   return {
     health: () => [
       named('worker', worker.health()),
       named('loader', loader.health()),
-      named('PostgreSQL', postgresHealth()),
+      named('PostgreSQL', postgresServer.health()),
     ],
     ready: async () => [
       named('worker', worker.ready()),
@@ -228,7 +228,11 @@ function consoleSources({ clock, metrics, logger }: Environment, shown: Shown): 
         ? { name: 'log', ok: true }
         : { name: 'log', ok: false, detail: `full: ${bytesMax} bytes wait to be read` },
       ...(await Promise.all([
-        answers('Postgres', clock, () => postgres.query('SELECT 1')),
+        answers('Postgres', clock, async () => {
+          const { ok, detail } = postgresServer.ready();
+          if (!ok) throw new Error(detail);
+          await postgres.query('SELECT 1');
+        }),
         answers('ClickHouse', clock, () => clickhouse.ping()),
       ])),
     ],

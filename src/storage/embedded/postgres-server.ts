@@ -26,9 +26,11 @@ import {
 export interface EmbeddedPostgres {
   /** `postgres://tributary:<password>@127.0.0.1:<port>/postgres` */
   readonly url: string;
-  /** Rolls back what is open and ends the server, however many connections there are. */
-  /** False once the server has ended by itself: only a restart brings it back. */
+  /** False once the server has ended. */
   isRunning(): boolean;
+  /** Starts a server that has ended, on the port that it had. Rejects with `EmbeddedPostgresError`. */
+  startAgain(): Promise<void>;
+  /** Rolls back what is open and ends the server, however many connections there are. */
   stop(): Promise<void>;
 }
 
@@ -197,8 +199,14 @@ async function readLog({ logFile }: Cluster, from: number): Promise<string> {
   return log.slice(from).trim();
 }
 
-/** Stops the server that a killed process left behind, if there is one, and starts another. Resolves with the port. */
-async function startServer(cluster: Cluster, logger: Logger): Promise<number> {
+/** What a process of the cluster is known by. */
+interface Server {
+  readonly port: number;
+  readonly pid: number;
+}
+
+/** Stops the server that a killed process left behind, if there is one, and starts another. `port`: any, if not given. */
+async function startServer(cluster: Cluster, logger: Logger, givenPort?: number): Promise<Server> {
   await turnLog(cluster);
   const settings = Object.entries(SETTINGS).map(([name, value]) => `-c ${name}=${value}`);
   for (let attempt = 1; ; attempt += 1) {
@@ -206,7 +214,7 @@ async function startServer(cluster: Cluster, logger: Logger): Promise<number> {
       logger.info({ dir: cluster.dir }, 'stopping the PostgreSQL that a killed process left behind');
       await stopServer(cluster);
     }
-    const port = await freePort();
+    const port = givenPort ?? (await freePort());
     const logged = (await readLog(cluster, 0)).length;
     try {
       await cluster.programs.run('pg_ctl', [
@@ -217,7 +225,9 @@ async function startServer(cluster: Cluster, logger: Logger): Promise<number> {
         `--timeout=${limits.startTimeoutMs / 1000}`,
         `--options=-p ${port} ${settings.join(' ')}`,
       ]);
-      return port;
+      const pid = Number.parseInt(await readFile(join(cluster.pgdata, 'postmaster.pid'), 'utf8'), 10);
+      logger.debug({ port, pid }, 'PostgreSQL runs');
+      return { port, pid };
     } catch (error) {
       const said = (await readLog(cluster, logged)) || String(error);
       // Somebody else took the port; or a server, or the processes of a killed one, were still coming or going.
@@ -248,12 +258,14 @@ export async function startEmbeddedPostgres(options: {
   const { logger } = options;
   const cluster = await openCluster(options.dir);
   const password = await initialise(cluster, logger);
-  const port = await startServer(cluster, logger);
-  const pid = Number.parseInt(await readFile(join(cluster.pgdata, 'postmaster.pid'), 'utf8'), 10);
-  logger.debug({ port, pid }, 'PostgreSQL runs');
+  let server = await startServer(cluster, logger);
+  const { port } = server;
   return {
     url: `postgres://${ROLE}:${password}@127.0.0.1:${port}/postgres`,
-    isRunning: () => isAlive(pid),
+    isRunning: () => isAlive(server.pid),
+    async startAgain() {
+      server = await startServer(cluster, logger, port);
+    },
     stop: () => stopServer(cluster),
   };
 }
