@@ -103,6 +103,10 @@ export class System {
     }
   }
 
+  get dataDir(): string {
+    return join(this.#folder, 'data');
+  }
+
   /** By itself, or because it was stopped. */
   get hasEnded(): boolean {
     const child = this.#process;
