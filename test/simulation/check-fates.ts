@@ -2,6 +2,7 @@
 import { sourceOf } from './follow.ts';
 import { dropReason, otherIdOf } from './oracle.ts';
 import type { Outputs } from './outputs.ts';
+import { IDS_MAX } from './plan.ts';
 import type { Ran, SentRecord } from './run.ts';
 
 export function checkFates(ran: Ran, outputs: Outputs): string[] {
@@ -31,6 +32,8 @@ export function checkFates(ran: Ran, outputs: Outputs): string[] {
       ...(deadLetters.has(source) ? [`dead_letter:${deadLetters.get(source)}`] : []),
     ];
     const expected = expectedFate(record, isRepeat && !found.includes('row'), found, ran.plan.mergeIdsMax);
+    // It was replayed, and small enough by then.
+    if (found.includes(TOO_LARGE) && expected === 'row') found.pop();
     if (found.length === 0 && expected.startsWith('drop:')) found.push(expected);
     if (found.length !== 1 || found[0] !== expected) {
       failures.push(`${source} should end as ${expected}, and has ${found.join(' and ') || 'nothing'}`);
@@ -56,10 +59,14 @@ function expectedFate(
   if (event.fault === 'unknown_token') return 'drop:unknown_token';
   const own = dropReason(event);
   if (own !== undefined) return `drop:${own}`;
-  if (found.includes(TOO_LARGE) && otherIdOf(event) !== undefined && mergeIdsMax < IDS_MAX) return TOO_LARGE;
+  if (
+    found.includes(TOO_LARGE) &&
+    found.length === 1 &&
+    otherIdOf(event) !== undefined &&
+    mergeIdsMax < IDS_MAX
+  )
+    return TOO_LARGE;
   return isRepeat ? 'drop:duplicate' : 'row';
 }
 
 const TOO_LARGE = 'dead_letter:merge_too_large';
-/** No history has more distinct ids. */
-const IDS_MAX = 20;

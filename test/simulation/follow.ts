@@ -1,7 +1,8 @@
 /** Folds the records one after another, in the order that the witness gives. */
 import type { HistoryEvent } from './history.ts';
 import { dropReason, isIllegal, type Meeting, Oracle, type OraclePerson, otherIdOf } from './oracle.ts';
-import { canonical, type Outputs } from './outputs.ts';
+import { canonical } from './outputs.ts';
+import { IDS_MAX } from './plan.ts';
 import type { Ran, SentRecord } from './run.ts';
 import { TEAM, uuidFor, type World } from './world.ts';
 
@@ -27,10 +28,10 @@ export const sourceOf = ({ partition, offset }: { partition: number; offset: num
   `${partition}:${offset}`;
 export const stateOf = (uuid: string, properties: unknown): string => `${uuid} ${canonical(properties)}`;
 
-export function followWitness({ world, records }: Ran, { deadLetters }: Outputs): Followed {
+export function followWitness(ran: Ran): Followed {
+  const { world, records } = ran;
   const oracle = new Oracle(uuidFor);
   const bySource = new Map(records.map((record) => [sourceOf(record), record]));
-  const failed = new Set(deadLetters.map(({ source }) => source));
   const folded = new Map<string, FoldedRecord>();
   const states = new Set<string>();
   const failures: string[] = [];
@@ -44,14 +45,13 @@ export function followWitness({ world, records }: Ran, { deadLetters }: Outputs)
         continue;
       }
       if (folded.has(source)) failures.push(`${source} was folded twice`);
-      // What failed changed nothing.
-      const meeting = failed.has(source) ? 'nothing' : oracle.fold(record.event);
+      const meeting = oracle.fold(record.event);
       const person = oracle.personOf(record.event.distinctId);
       if (person) states.add(stateOf(person.uuid, person.properties));
       folded.set(source, { record, atMs: atMs - start, meeting, person });
     }
   }
-  return { oracle, folded, states, failures: [...failures, ...checkOrder(records, folded, world)] };
+  return { oracle, folded, states, failures: [...failures, ...checkOrder(ran, folded)] };
 }
 
 /** Whether it waits while its id has no person. */
@@ -76,9 +76,8 @@ export function givesPerson(event: HistoryEvent): readonly string[] {
  * has no place among the others, but for the group that it changes.
  */
 function checkOrder(
-  records: readonly SentRecord[],
+  { records, world, plan }: Ran,
   folded: ReadonlyMap<string, FoldedRecord>,
-  world: World,
 ): readonly string[] {
   const failures: string[] = [];
   const places = new Map([...folded.keys()].map((source, place) => [source, place]));
@@ -89,6 +88,8 @@ function checkOrder(
     const isAgain = seen.has(earlier.event.uuid);
     seen.add(earlier.event.uuid);
     if (first === undefined || isAgain) return;
+    // A merge that was too large may be small enough when it is replayed: any time later, too.
+    if (plan.mergeIdsMax < IDS_MAX && otherIdOf(earlier.event) !== undefined) return;
     // What changes nothing leaves no trace in the store, and may be folded again.
     if (folded.get(sourceOf(earlier))?.meeting === 'nothing' && !mayChange(earlier.event, world)) return;
     for (const later of records.slice(index + 1)) {

@@ -39,7 +39,7 @@ const GROUP_TYPES: readonly [string, ...string[]] = ['company', 'team', 'project
 
 export function randomHistory(random: Random, epochMs: number): readonly HistoryEvent[] {
   const writer = new Writer(random, epochMs);
-  const count = random.int(10, 80);
+  const count = random.int(20, 110);
   while (writer.events.length < count) writer.write();
   return writer.events;
 }

@@ -21,6 +21,8 @@ export interface Plan {
   /** Distinct ids that one merge may move. */
   readonly mergeIdsMax: number;
   readonly weather: Weather;
+  /** Asked for; the seed may have fewer. */
+  readonly processesMax: number;
   /** When a process begins for the first time: one entry for each. */
   readonly startsMs: readonly [number, ...number[]];
   readonly stops: readonly Stop[];
@@ -34,11 +36,17 @@ export interface Plan {
   readonly worldSeed: number;
 }
 
+/** No history has more distinct ids. */
+export const IDS_MAX = 20;
+
 const FAIR: Weather = { delayMsMax: 2, failures: 0, fairFromMs: 0 };
 const HOLD_MS = 2_000;
 const LARGE = 64 * 1024 * 1024;
 
-export function planOf(seed: number): Plan {
+const PROCESSES_MAX = 2;
+
+/** `processesMax`: fewer of them than the seed would have. */
+export function planOf(seed: number, processesMax = PROCESSES_MAX): Plan {
   const random = new Random(seed);
   const events = randomHistory(random.fork(), EPOCH_MS);
   const lastMs = events.at(-1)?.atMs ?? 0;
@@ -47,6 +55,7 @@ export function planOf(seed: number): Plan {
   const stopCount = random.chance(0.35) ? random.int(1, 2) : 0;
   const process = processOptions(random.fork(), small);
   const isAlone = random.chance(0.8);
+  const secondMs = random.int(0, Math.floor(lastMs / 3));
   const isUndisturbed = isAlone && !stormy && stopCount === 0;
   return {
     seed,
@@ -65,7 +74,8 @@ export function planOf(seed: number): Plan {
         }
       : FAIR,
     mergeIdsMax: random.chance(0.2) ? random.int(1, 4) : Number.POSITIVE_INFINITY,
-    startsMs: isAlone ? [0] : [0, random.int(0, Math.floor(lastMs / 3))],
+    processesMax,
+    startsMs: isAlone || processesMax < 2 ? [0] : [0, secondMs],
     stops: Array.from({ length: stopCount }, () => ({
       step: random.int(1, 60 + events.length * 4),
       kind: random.chance(0.75) ? 'crash' : 'stop',

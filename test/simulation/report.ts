@@ -1,5 +1,6 @@
 /** A failed history, record by record, for people. */
 import { sourceOf } from './follow.ts';
+import { IDS_MAX } from './plan.ts';
 import type { Ran } from './run.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -28,12 +29,12 @@ export function report(ran: Ran, { failures, followed, outputs }: Verdict, withT
   );
   return [
     `seed ${plan.seed}, ${records.length} records, ${plan.partitions} partitions, hold ${plan.process.holdMs} ms,` +
-      `${plan.small ? ' small limits,' : ''} weather ${JSON.stringify(plan.weather)}, starts ${plan.startsMs}, stops ${JSON.stringify(plan.stops)}`,
+      `${plan.small ? ' small limits,' : ''}${plan.mergeIdsMax < IDS_MAX ? ` merges of ${plan.mergeIdsMax} ids,` : ''} weather ${JSON.stringify(plan.weather)}, starts ${plan.startsMs}, stops ${JSON.stringify(plan.stops)}`,
     ...failures.map((failure) => `  ! ${failure}`),
     ...table([header, ...lines]),
     ...persons,
     ...(withTrace ? traceOf(ran) : []),
-    `replay: SEED=${plan.seed} node --import tsx test/simulation/identity.test.ts`,
+    `replay: npm run simulate -- --from ${plan.seed} --seeds 1${plan.processesMax === 1 ? ' --processes 1' : ''}`,
   ].join('\n');
 }
 

@@ -5,9 +5,11 @@ import type { Metrics } from '../../src/metrics.ts';
 import { type AppendRecord, LogUnavailableError } from '../../src/storage/event-log.ts';
 import { INGESTION_TOPIC } from '../../src/storage/topics.ts';
 import { advance, settle } from './driver.ts';
+import { sourceOf } from './follow.ts';
 import type { HistoryEvent } from './history.ts';
 import type { Plan, Stop } from './plan.ts';
 import { Random } from './random.ts';
+import { Watch } from './watch.ts';
 import { EPOCH_MS, Process, TOKEN, World } from './world.ts';
 
 /** A record of the history, where the log has it. */
@@ -23,6 +25,7 @@ export interface Ran {
   readonly records: readonly SentRecord[];
   readonly settled: boolean;
   readonly restarts: number;
+  readonly watch: Watch;
 }
 
 /** Simulated milliseconds after the last event within which everything has to have its fate. */
@@ -31,7 +34,9 @@ const PATIENCE_MS = 600_000;
 export async function run(plan: Plan, metrics: Metrics): Promise<Ran> {
   const random = new Random(plan.worldSeed);
   const world = new World({ ...plan, random, metrics });
-  const crew = new Crew(world, plan);
+  const watch = new Watch(world, plan.process.holdMs);
+  world.onDelivered = (process, delivered) => watch.delivered(process, delivered);
+  const crew = new Crew(world, plan, watch);
   crew.start();
   const records: SentRecord[] = [];
   for (const event of plan.events) {
@@ -40,6 +45,7 @@ export async function run(plan: Plan, metrics: Metrics): Promise<Ran> {
     const [position] = await world.log.append([recordOf(event)]);
     if (position === undefined) throw new LogUnavailableError('the log gave no position');
     records.push({ event, ...position });
+    watch.sent(sourceOf(position), event);
   }
   const untilMs = world.clock.monotonic() + PATIENCE_MS;
   while (!isSettled(world) && world.faults.length === 0 && world.clock.monotonic() < untilMs) {
@@ -47,21 +53,23 @@ export async function run(plan: Plan, metrics: Metrics): Promise<Ran> {
   }
   const settled = isSettled(world);
   await crew.close();
-  return { plan, world, records, settled, restarts: crew.restarts };
+  return { plan, world, records, settled, restarts: crew.restarts, watch };
 }
 
 /** Keeps the processes running, and ends them where the plan says. */
 class Crew {
   readonly #world: World;
   readonly #plan: Plan;
+  readonly #watch: Watch;
   readonly #processes = new Set<Process>();
   #steps = 0;
   restarts = 0;
   #closed = false;
 
-  constructor(world: World, plan: Plan) {
+  constructor(world: World, plan: Plan, watch: Watch) {
     this.#world = world;
     this.#plan = plan;
+    this.#watch = watch;
     world.onStep = (name, process) => {
       this.#steps += 1;
       const stop = plan.stops.find(({ step }) => step === this.#steps);
@@ -108,6 +116,7 @@ class Crew {
   #end(process: Process, { kind, downMs }: Stop, name: string): void {
     this.#world.note(`-- ${kind} at ${name}`);
     this.restarts += 1;
+    this.#watch.ended(process, kind);
     const again = () => this.#world.clock.after(downMs, () => this.#begin());
     if (kind === 'crash') {
       process.kill();

@@ -43,6 +43,7 @@ export interface MappingRow {
 }
 
 interface PartitionRow {
+  readonly partition: number;
   epoch: number;
   foldedBelow: number;
   folded: readonly FoldedRange[];
@@ -60,6 +61,10 @@ export class SimStore {
   /** By `groupKey`. */
   readonly groups = new Map<string, Group>();
   readonly witness: Witnessed[] = [];
+  /** Saves and progress that came from a former owner. */
+  fenced = 0;
+  /** Works that stood on something that was no longer so. */
+  broken = 0;
   readonly #groupTypes = new Map<string, GroupType>();
   readonly #partitions = new Map<string, PartitionRow>();
   readonly #nowMs: () => number;
@@ -72,7 +77,7 @@ export class SimStore {
   }
 
   acquire(key: PartitionKey, firstOffset: number): Acquired {
-    const row = this.#partitions.get(partitionName(key)) ?? newPartition(firstOffset);
+    const row = this.#partitions.get(partitionName(key)) ?? newPartition(key.partition, firstOffset);
     this.#partitions.set(partitionName(key), row);
     row.epoch += 1;
     const { epoch, foldedBelow, folded, progress } = row;
@@ -120,6 +125,7 @@ export class SimStore {
     const folded = new Map<PersonWork, readonly RecordPosition[]>();
     works.forEach((work, index) => {
       const one = saved[index];
+      if (one?.kind === 'broken') this.broken += 1;
       if (one?.kind !== 'saved') return;
       const offsets = foldedRecords(work, one.folded);
       folded.set(work, offsets);
@@ -154,6 +160,10 @@ export class SimStore {
     return [...this.#partitions.values()].map(({ progress }) => progress);
   }
 
+  progressOf(partition: number): Progress | undefined {
+    return [...this.#partitions.values()].find((row) => row.partition === partition)?.progress;
+  }
+
   personOf(identity: Identity): Person | undefined {
     const row = this.ids.get(identityKey(identity));
     return row && this.persons.get(row.person);
@@ -182,7 +192,10 @@ export class SimStore {
 
   #checkEpochs(partitions: readonly PartitionEpoch[]): void {
     for (const { key, epoch } of partitions) {
-      if (this.#row(key).epoch !== epoch) throw new FencedError(`${partitionName(key)} has another owner`);
+      if (this.#row(key).epoch !== epoch) {
+        this.fenced += 1;
+        throw new FencedError(`${partitionName(key)} has another owner`);
+      }
     }
   }
 }
@@ -207,8 +220,9 @@ export const identityKey = ({ teamId, distinctId }: Identity): string => `${team
 
 const partitionName = ({ logId, topic, partition }: PartitionKey): string => `${logId} ${topic} ${partition}`;
 
-function newPartition(firstOffset: number): PartitionRow {
+function newPartition(partition: number, firstOffset: number): PartitionRow {
   return {
+    partition,
     epoch: 0,
     foldedBelow: firstOffset,
     folded: [],

@@ -26,6 +26,8 @@ export interface WireOptions {
 export class Wire {
   readonly #options: WireOptions;
   #cut = false;
+  /** Names of calls that have been sent and have not happened. */
+  readonly #sent: string[] = [];
   /** The process's own: its timers end with it. */
   readonly clock: Clock;
 
@@ -45,6 +47,11 @@ export class Wire {
 
   cut(): void {
     this.#cut = true;
+  }
+
+  /** Whether such a call is on its way: it may happen or not. */
+  hasSent(name: string): boolean {
+    return this.#sent.includes(name);
   }
 
   /** Runs it if the process lives. */
@@ -68,8 +75,10 @@ export class Wire {
           onStep(`answer to ${name}`);
           this.hear(tell);
         });
+      this.#sent.push(name);
       this.#later(() => {
         onStep(name);
+        this.#sent.splice(this.#sent.indexOf(name), 1);
         if (this.#cut && random.chance(0.5)) return;
         if (failure === 'before') {
           answer(() => reject(lost()));

@@ -19,7 +19,7 @@ export interface Verdict {
 
 export function judge(ran: Ran): Verdict {
   const outputs = outputsOf(ran.world);
-  const followed = followWitness(ran, outputs);
+  const followed = followWitness(ran);
   const failures = [
     ...ran.world.faults,
     ...(ran.settled ? [] : ['not everything was settled in time']),

@@ -3,7 +3,12 @@ import { startWorker, type Worker, type WorkerOptions } from '../../src/actors/w
 import { asPersonUuid, asTeamId, asToken, type DerivePersonUuid } from '../../src/event/ids.ts';
 import type { Logger } from '../../src/logger.ts';
 import type { Metrics } from '../../src/metrics.ts';
-import { type EventLog, LogUnavailableError, type Subscription } from '../../src/storage/event-log.ts';
+import {
+  type EventLog,
+  type LogRecord,
+  LogUnavailableError,
+  type Subscription,
+} from '../../src/storage/event-log.ts';
 import type { TeamStore } from '../../src/storage/team-store.ts';
 import type { Random } from './random.ts';
 import { SimClock } from './sim-clock.ts';
@@ -54,6 +59,7 @@ export class World {
   readonly faults: string[] = [];
   /** A process can die here. */
   onStep: (name: string, process: Process) => void = () => {};
+  onDelivered: (process: Process, records: readonly LogRecord[]) => void = () => {};
 
   constructor(options: WorldOptions) {
     this.options = options;
@@ -109,6 +115,11 @@ export class Process {
     return !this.#wire.isCut;
   }
 
+  /** Whether such a call is on its way. */
+  hasSent(name: string): boolean {
+    return this.#wire.hasSent(name);
+  }
+
   /** As kill -9: nothing more is heard of it. What it has sent may still arrive. */
   kill(): void {
     if (this.#wire.isCut) return;
@@ -137,7 +148,16 @@ export class Process {
       tail: (topics, onRecords) => log.tail(topics, (records) => wire.hear(() => onRecords(records))),
       close: async () => {},
       subscribe: async (subscriber) => {
-        const subscription = await log.subscribe(subscriber);
+        const subscription = await log.subscribe({
+          ...subscriber,
+          onAssign: (at) => subscriber.onAssign(at),
+          onRevoke: (at) => subscriber.onRevoke(at),
+          onError: (error) => subscriber.onError(error),
+          onRecords: (at, records) => {
+            this.#world.onDelivered(this, records);
+            subscriber.onRecords(at, records);
+          },
+        });
         this.#subscriptions.push(subscription);
         return {
           pause: (at) => subscription.pause(at),
