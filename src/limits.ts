@@ -53,6 +53,10 @@ export const LIMITS = {
     readBytesMax: 4 * MIB,
     /** Records of one read of a reader without a group. */
     tailRecordsMax: 500,
+    /** Between two tries whether a log that could not be written can be again. */
+    probeEveryMs: 1_000,
+    /** Bytes of such a try, at least: a full disk has room for little things, from time to time. */
+    probeBytesMin: 1 * MIB,
     retentionEveryMs: 5_000,
     /** Chunks that one transaction deletes. */
     retentionChunksMax: 256,

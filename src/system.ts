@@ -7,7 +7,7 @@ import { type Capture, startCapture } from './capture/server.ts';
 import { sleep } from './clock.ts';
 import type { Config } from './config.ts';
 import { booksMetrics } from './console/books-metrics.ts';
-import { answers, named } from './console/checks.ts';
+import { answers, type Health, named } from './console/checks.ts';
 import { type ConsoleSources, startConsole } from './console/server.ts';
 import { recordDoorCounts } from './door-counts.ts';
 import type { Environment } from './environment.ts';
@@ -214,7 +214,6 @@ interface Shown {
 function consoleSources({ clock, metrics, logger }: Environment, shown: Shown): ConsoleSources {
   const { postgres, postgresServer, clickhouse, log, loader, worker } = shown;
   const publish = booksMetrics(metrics);
-  const { bytesMax } = LIMITS.log;
   return {
     health: () => [
       named('worker', worker.health()),
@@ -224,9 +223,7 @@ function consoleSources({ clock, metrics, logger }: Environment, shown: Shown): 
     ready: async () => [
       named('worker', worker.ready()),
       named('loader', loader.ready()),
-      log.usedBytes() < bytesMax
-        ? { name: 'log', ok: true }
-        : { name: 'log', ok: false, detail: `full: ${bytesMax} bytes wait to be read` },
+      named('log', logState(log)),
       ...(await Promise.all([
         answers('Postgres', clock, async () => {
           const { ok, detail } = postgresServer.ready();
@@ -251,4 +248,11 @@ function consoleSources({ clock, metrics, logger }: Environment, shown: Shown): 
       return rows.map((row) => `${JSON.stringify(row)}\n`).join('');
     },
   };
+}
+
+function logState(log: EmbeddedLog): Health {
+  const { bytesMax } = LIMITS.log;
+  const full = log.usedBytes() < bytesMax ? undefined : `full: ${bytesMax} bytes wait to be read`;
+  const detail = log.trouble() ?? full;
+  return detail === undefined ? { ok: true } : { ok: false, detail };
 }

@@ -16,7 +16,8 @@ export async function append(
     if (error instanceof LogFullError) {
       return new Refusal('log_full', 'the log is full, nothing was stored: send it again later');
     }
-    logger.error(
+    // The log says itself, once, that it cannot be written; every request would say it again.
+    logger.debug(
       { error: String(error), records: records.length },
       'events could not be appended to the log',
     );

@@ -16,8 +16,16 @@ export interface Write {
   readonly records: readonly PlacedRecord[];
   /** Further puts and removals of the same transaction. */
   readonly put?: () => void;
+  /** Bytes of these puts, where they are many. */
+  readonly putBytes?: number;
   /** Runs once the transaction is durable, before anybody hears of it. */
   readonly onDurable?: () => void;
+}
+
+/** What is told of every transaction. `bytes`: of its records. */
+export interface Outcomes {
+  onDurable(bytes: number): void;
+  onFailure(error: Error, bytes: number): void;
 }
 
 interface WaitingWrite extends Write {
@@ -59,7 +67,7 @@ export class GroupCommit {
   readonly #recent: RecentChunks;
   readonly #clock: Clock;
   readonly #limits: LogLimits;
-  readonly #onDurable: () => void;
+  readonly #outcomes: Outcomes;
   #mode: 'idle' | 'writing' | 'stuck' = 'idle';
   readonly #waiting: WaitingWrite[] = [];
   #waitingBytes = 0;
@@ -67,12 +75,12 @@ export class GroupCommit {
   /** Chunks are encoded into it; reused, as there is one transaction at a time. */
   #space = Buffer.alloc(0);
 
-  constructor(store: LogStore, recent: RecentChunks, clock: Clock, limits: LogLimits, onDurable: () => void) {
+  constructor(store: LogStore, recent: RecentChunks, clock: Clock, limits: LogLimits, outcomes: Outcomes) {
     this.#store = store;
     this.#recent = recent;
     this.#clock = clock;
     this.#limits = limits;
-    this.#onDurable = onDurable;
+    this.#outcomes = outcomes;
   }
 
   /** Bytes of records that are not durable yet. */
@@ -85,6 +93,7 @@ export class GroupCommit {
     if (this.#mode === 'stuck') throw new LogUnavailableError('The disk does not answer.');
     let bytes = 0;
     for (const { record } of write.records) bytes += recordBytes(record);
+    bytes += write.putBytes ?? 0;
     if (this.#waitingBytes > 0 && this.#waitingBytes + bytes > this.#limits.appendWaitingBytesMax) {
       throw new LogFullError('Too many bytes are waiting to be written.');
     }
@@ -126,6 +135,7 @@ export class GroupCommit {
   }
 
   async #write(writes: readonly WaitingWrite[]): Promise<void> {
+    const bytes = writes.reduce((sum, write) => sum + write.bytes, 0);
     try {
       const { positions, puts, bounds } = this.#prepare(writes);
       await this.#commit(writes, () => {
@@ -136,8 +146,9 @@ export class GroupCommit {
       for (const [partition, { end, bytesAfter }] of bounds) partition.grew(end, bytesAfter);
       for (const write of writes) write.onDurable?.();
       for (const [index, write] of writes.entries()) write.resolve(positions[index] ?? []);
-      this.#onDurable();
+      this.#outcomes.onDurable(bytes);
     } catch (error) {
+      this.#outcomes.onFailure(error instanceof Error ? error : new Error(String(error)), bytes);
       for (const write of writes) write.reject(error);
     } finally {
       for (const write of writes) this.#waitingBytes -= write.bytes;
@@ -148,6 +159,7 @@ export class GroupCommit {
     const cancelTimeout = this.#clock.after(this.#limits.commitTimeoutMs, () => {
       this.#mode = 'stuck';
       const error = new LogUnavailableError(`The disk took more than ${this.#limits.commitTimeoutMs} ms.`);
+      this.#outcomes.onFailure(error, 0);
       for (const write of writes) write.reject(error);
       for (const write of this.#waiting.splice(0)) {
         this.#waitingBytes -= write.bytes;

@@ -1,7 +1,8 @@
 /**
  * Deletes old records, in small steps. A record may go only when every group that has ever read its topic has
  * committed past it and no open reader still has to read it. So a topic that nobody has ever read keeps everything.
- * Of what may go, that goes which is older than `retainedMs` or more than `retainedBytesMax` over all partitions.
+ * Of what may go, that goes which is older than `retainedMs` or more than `retainedBytesMax` over all partitions; and
+ * all of it while the disk takes no more.
  */
 import type { Cancel, Clock } from '../../clock.ts';
 import type { Logger } from '../../logger.ts';
@@ -19,6 +20,8 @@ interface Surroundings {
   readonly partitions: readonly Partition[];
   readonly cursors: () => readonly Cursor[];
   readonly usedBytes: () => number;
+  /** The log cannot be written. */
+  readonly isFailing: () => boolean;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly limits: LogLimits;
@@ -44,7 +47,9 @@ export class Retention {
 
   start(): void {
     if (this.#stopped) return;
-    this.#cancel = this.#log.clock.after(this.#log.limits.retentionEveryMs, () => {
+    const { clock, limits, isFailing } = this.#log;
+    const delayMs = isFailing() ? limits.probeEveryMs : limits.retentionEveryMs;
+    this.#cancel = clock.after(delayMs, () => {
       void this.#sweep().finally(() => this.start());
     });
   }
@@ -55,16 +60,16 @@ export class Retention {
   }
 
   async #sweep(): Promise<void> {
-    const { partitions, limits, logger } = this.#log;
+    const { partitions, isFailing, limits, logger } = this.#log;
     try {
       this.#warn();
       const releasable = partitions.map((partition) => this.#releasable(partition));
       const bytes = releasable.reduce((sum, part) => sum + part.bytes, 0);
-      const keptShare = Math.min(1, limits.retainedBytesMax / bytes);
+      const keptShare = isFailing() ? 0 : Math.min(1, limits.retainedBytesMax / bytes);
       for (const part of releasable)
         await this.#trim(part, part.partition.bytesBefore + part.bytes * (1 - keptShare));
     } catch (error) {
-      logger.warn({ error }, 'Deleting old records of the log failed and will be tried again');
+      logger.warn({ error: String(error) }, 'Deleting old records of the log failed and will be tried again');
     }
   }
 

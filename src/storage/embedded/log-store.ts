@@ -17,7 +17,7 @@ export type ChunkKey = [topic: Topic, partition: number, lastOffset: number];
 export type StateKey =
   | ['commit', group: string, topic: Topic, partition: number]
   | ['group', group: string, topic: Topic]
-  | ['format' | 'identity' | 'partitions'];
+  | ['format' | 'identity' | 'partitions' | 'probe'];
 
 export interface LogStore {
   readonly identity: string;
@@ -28,6 +28,8 @@ export interface LogStore {
    * One at a time. Rejects with `LogFullError` or `LogUnavailableError`.
    */
   transaction(put: () => void): Promise<void>;
+  /** Within a transaction: takes so many bytes on disk that nobody reads; 0 gives them back. */
+  probe(bytes: number): void;
   close(): Promise<void>;
 }
 
@@ -89,7 +91,15 @@ export async function openStore(dir: string, partitions: number): Promise<LogSto
     await root.close();
     throw error;
   }
-  return { identity: String(state.get(['identity'])), chunks, state, transaction, close: () => root.close() };
+  return {
+    identity: String(state.get(['identity'])),
+    chunks,
+    state,
+    transaction,
+    probe: (bytes) =>
+      void (bytes === 0 ? state.remove(['probe']) : state.put(['probe'], Buffer.alloc(bytes))),
+    close: () => root.close(),
+  };
 }
 
 /** Makes the names of new files in it durable; lmdb syncs the files alone. */

@@ -14,6 +14,7 @@ import { Partition } from './log-partition.ts';
 import { RecentChunks } from './log-recent.ts';
 import { Retention } from './log-retention.ts';
 import { type LogLimits, openStore } from './log-store.ts';
+import { WriteTrouble } from './log-trouble.ts';
 
 export interface EmbeddedLogOptions {
   /** Made when it is not there. One process at a time may have it open: the caller's duty. */
@@ -28,6 +29,8 @@ export interface EmbeddedLogOptions {
 export interface EmbeddedLog extends EventLog {
   /** Bytes on disk of the records that are there: an estimate, kept up to date without looking. */
   usedBytes(): number;
+  /** Why it cannot be written at the moment, if so. It goes on by itself when it can be again. */
+  trouble(): string | undefined;
 }
 
 /**
@@ -54,8 +57,22 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Embe
   }
   const allPartitions = [...partitions.values()].flat();
 
-  const groupCommit = new GroupCommit(store, recent, clock, limits, () => {
-    for (const delivery of deliveries()) delivery.wake();
+  const trouble = new WriteTrouble({
+    clock,
+    logger,
+    probeEveryMs: limits.probeEveryMs,
+    probeBytesMin: limits.probeBytesMin,
+    probe: async (bytes) => {
+      await groupCommit.submit({ records: [], put: () => store.probe(bytes), putBytes: bytes });
+      await groupCommit.submit({ records: [], put: () => store.probe(0) });
+    },
+  });
+  const groupCommit = new GroupCommit(store, recent, clock, limits, {
+    onDurable(bytes) {
+      trouble.succeeded(bytes);
+      for (const delivery of deliveries()) delivery.wake();
+    },
+    onFailure: (error, bytes) => trouble.failed(error, bytes),
   });
   const commits = new Commits(store, groupCommit);
   const groups = new Groups({
@@ -73,6 +90,7 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Embe
     partitions: allPartitions,
     cursors: () => deliveries().flatMap((delivery) => delivery.cursors),
     usedBytes,
+    isFailing: () => trouble.text !== undefined,
     clock,
     logger,
     limits,
@@ -116,6 +134,7 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Embe
 
   return {
     usedBytes,
+    trouble: () => trouble.text,
     identity: () => store.identity,
 
     async partitionCount(topic) {
@@ -164,6 +183,7 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Embe
     close() {
       closing ??= (async () => {
         retention.stop();
+        trouble.close();
         groups.close();
         for (const delivery of tails) delivery.close();
         await groupCommit.drain();
