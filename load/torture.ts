@@ -32,6 +32,8 @@ export interface TortureOptions {
   readonly eventsPerSecond: number;
   readonly seed: number;
   readonly onProgress: (line: string) => void;
+  /** Ends it before its time, and without a proof. */
+  readonly signal?: AbortSignal;
 }
 
 /** One death. */
@@ -90,8 +92,6 @@ const START_MS = 2_000;
 
 export async function torture(options: TortureOptions): Promise<TortureResult> {
   const world = await World.create(options);
-  const interrupted = () => void world.close(false).then(() => process.exit(130));
-  process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
   let result: TortureResult | undefined;
   try {
     world.launch();
@@ -106,8 +106,7 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
     }
     return result;
   } finally {
-    process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
-    await world.close(result === undefined || result.problems.length > 0);
+    await world.close(result === undefined || result.folders.length > 0);
     if (result === undefined) options.onProgress(`kept: ${world.folders.join(' ')}`);
   }
 }
@@ -141,7 +140,7 @@ class Torture {
     const { minutes, isOverEarly, each } = this.#options;
     let startMs = START_MS;
     let isStarting = false;
-    while (this.#minutes() < minutes && follower.problems.length === 0) {
+    while (this.#minutes() < minutes && follower.problems.length === 0 && !this.#isInterrupted) {
       if (isOverEarly && this.#counts().every(({ hit }) => hit >= each)) break;
       const aim = isStarting ? 'start' : this.#nextAim();
       if (aim === 'start') await sleep(systemClock, this.#random.next() * startMs);
@@ -155,7 +154,13 @@ class Torture {
     if (isStarting) await system.ready();
   }
 
+  get #isInterrupted(): boolean {
+    return this.#options.signal?.aborted === true;
+  }
+
+  /** A Ctrl-C reaches the system too. */
   #fail(error: unknown): void {
+    if (this.#isInterrupted) return;
     this.#failures.push(error instanceof Error ? error.message : String(error));
   }
 
@@ -214,11 +219,12 @@ class Torture {
   async #finish(): Promise<TortureResult> {
     const { follower, clients, folders } = this.#world;
     const { each } = this.#options;
-    const rare = this.#counts().filter(({ hit }) => hit < each);
-    const isGood = follower.problems.length + this.#failures.length === 0;
+    const rare = this.#isInterrupted ? [] : this.#counts().filter(({ hit }) => hit < each);
+    const isGood = follower.problems.length + this.#failures.length === 0 && !this.#isInterrupted;
     const settled = isGood ? await this.#settleAndProve().catch((error) => this.#fail(error)) : undefined;
     const sent = new Set(clients.flatMap((client) => [...client.sent]));
     const problems = [
+      ...(this.#isInterrupted ? ['interrupted: nothing was proved'] : []),
       ...this.#failures,
       ...follower.problems.slice(0, PROBLEMS_SHOWN),
       ...(settled?.problems ?? []),
@@ -242,7 +248,7 @@ class Torture {
       rssMaxMib: this.#world.rssMax,
       books: settled?.books,
       problems,
-      folders: problems.length > 0 ? folders : [],
+      folders: problems.length > 0 && !this.#isInterrupted ? folders : [],
     };
   }
 
@@ -294,6 +300,9 @@ if (process.argv[1] === import.meta.filename) {
     },
   });
   const minutes = Number(values.minutes);
+  const interrupt = new AbortController();
+  // The second one ends the process at once.
+  process.once('SIGINT', () => interrupt.abort());
   const result = await torture({
     minutes,
     each: Number(values.each ?? (minutes >= 10 ? 10 : 1)),
@@ -301,6 +310,7 @@ if (process.argv[1] === import.meta.filename) {
     eventsPerSecond: Number(values.rate),
     seed: Number(values.seed),
     onProgress: (line) => void process.stderr.write(`${line}\n`),
+    signal: interrupt.signal,
   });
   if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
   else printResult(Number(values.seed), result);

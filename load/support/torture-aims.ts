@@ -47,11 +47,12 @@ export async function takeAim(gap: Gap, sights: Sights, signal: AbortSignal): Pr
     case 'inside a merge':
       return proxy.caught({ kind: 'sends', statement, merging: true });
     case 'commit to produce':
-      if (random.integer(2) === 0) return proxy.caught({ kind: 'answered' });
-      await proxy.caught({ kind: 'passed_on' });
+      if (random.integer(2) === 0) return proxy.caught({ kind: 'answered', of: 'save' });
+      await proxy.caught({ kind: 'passed_on', of: 'save' });
       return upTo(4);
     case 'produce to progress':
-      return upTo(1_000);
+      // Just saved, progress must not be ahead of what was produced.
+      return random.integer(2) === 0 ? upTo(1_000) : proxy.caught({ kind: 'answered', of: 'progress' });
     case 'inside an insert': {
       // A part gets its name when it is whole.
       const isBegun = random.integer(2) === 0;

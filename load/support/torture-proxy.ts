@@ -6,13 +6,15 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { systemClock } from '../../src/clock.ts';
 import { WireReader } from './torture-wire.ts';
 
+type Transaction = 'save' | 'progress';
+
 /**
- * Where a save can be caught: when it sends this statement (`merging`: only if it has merged persons by then), when
- * Postgres has answered its COMMIT, and when that answer has been passed on, which is not held up.
+ * Where a save can be caught: when it sends this statement (`merging`: only if it has merged persons by then). Any
+ * transaction: when Postgres has answered its COMMIT, and when that answer has been passed on, which is not held up.
  */
 export type SavePoint =
   | { readonly kind: 'sends'; readonly statement: string; readonly merging: boolean }
-  | { readonly kind: 'answered' | 'passed_on' };
+  | { readonly kind: 'answered' | 'passed_on'; readonly of: Transaction };
 
 interface Snare {
   readonly point: SavePoint;
@@ -22,6 +24,7 @@ interface Snare {
 /** How long a caught save waits for its end before it goes on. */
 const HOLD_MS = 1_000;
 const SAVES = 'INSERT INTO tributary_folded';
+const SAVES_PROGRESS = 'UPDATE tributary_partition';
 const MERGES = 'INSERT INTO tributary_merged';
 
 export class PostgresProxy {
@@ -93,7 +96,8 @@ class Connection {
   readonly #upstream: Socket;
   readonly #spring: Spring;
   readonly #reader = new WireReader();
-  #isSave = false;
+  /** What is open. */
+  #transaction: Transaction | undefined;
   #isMerging = false;
   #isCommitting = false;
   /** What waits here on its way to Postgres, or from it. */
@@ -129,30 +133,33 @@ class Connection {
   #follow(statement: string): void {
     if (statement === '') return;
     if (statement === 'BEGIN') {
-      this.#isSave = false;
+      this.#transaction = undefined;
       this.#isMerging = false;
     }
+    if (statement.startsWith(SAVES)) this.#transaction = 'save';
+    if (statement.startsWith(SAVES_PROGRESS)) this.#transaction = 'progress';
+    if (statement.startsWith(MERGES)) this.#isMerging = true;
     const isCaught = this.#spring(
       (point) =>
         point.kind === 'sends' &&
         statement.startsWith(point.statement) &&
-        (this.#isSave || statement.startsWith(SAVES)) &&
+        this.#transaction === 'save' &&
         (this.#isMerging || !point.merging),
     );
     if (isCaught) this.#hold(this.#upstream);
-    if (statement.startsWith(SAVES)) this.#isSave = true;
-    if (statement.startsWith(MERGES)) this.#isMerging = true;
-    this.#isCommitting = this.#isSave && statement === 'COMMIT';
+    this.#isCommitting = statement === 'COMMIT';
   }
 
   #answer(chunk: Buffer): void {
     const isCommitted = this.#isCommitting && this.#held === undefined;
+    const isAt = (kind: SavePoint['kind']) =>
+      this.#spring((point) => point.kind === kind && 'of' in point && point.of === this.#transaction);
     if (isCommitted) {
       this.#isCommitting = false;
-      if (this.#spring(({ kind }) => kind === 'answered')) this.#hold(this.#client);
+      if (isAt('answered')) this.#hold(this.#client);
     }
     this.#pass(chunk, this.#client);
-    if (isCommitted) this.#spring(({ kind }) => kind === 'passed_on');
+    if (isCommitted) isAt('passed_on');
   }
 
   #hold(to: Socket): void {
