@@ -131,6 +131,8 @@ export const LIMITS = {
     connectTimeoutMs: 5_000,
     /** Without any answer for this long the connection counts as lost. */
     answerTimeoutMs: 10_000,
+    /** A mere BEGIN that takes longer is worth a line in the log. */
+    slowAnswerMs: 1_000,
     poolMax: 8,
     teamCacheMs: 2_000,
     /** After this long without an answer, the last known one is used. */

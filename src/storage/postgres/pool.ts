@@ -1,5 +1,6 @@
 /** Connections to Postgres: every one is made here. */
 import pg from 'pg';
+import { systemClock } from '../../clock.ts';
 import { LIMITS } from '../../limits.ts';
 import type { Logger } from '../../logger.ts';
 
@@ -189,6 +190,15 @@ export function openPostgres({ url, logger }: { url: string; logger: Logger }): 
   // For a client in use, the statement that meets the loss reports it.
   pool.on('connect', (client) => client.on('error', () => {}));
 
+  let isSlow = false;
+  /** `tookMs`: of what asks nothing of the server but an answer. */
+  function noteAnswer(tookMs: number): void {
+    if (isSlow === tookMs > limits.slowAnswerMs) return;
+    isSlow = !isSlow;
+    if (isSlow) logger.warn({ answerMs: Math.round(tookMs) }, 'Postgres answers late');
+    else logger.info({}, 'Postgres answers in time again');
+  }
+
   async function checkOut(): Promise<pg.PoolClient> {
     try {
       return await pool.connect();
@@ -224,7 +234,9 @@ export function openPostgres({ url, logger }: { url: string; logger: Logger }): 
         },
       };
       try {
+        const askedAt = systemClock.monotonic();
         await transaction.query('BEGIN');
+        noteAnswer(systemClock.monotonic() - askedAt);
         const result = await run(transaction);
         await commit(client);
         return result;

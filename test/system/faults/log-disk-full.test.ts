@@ -17,7 +17,7 @@ t.test(
     const disk = smallDisk(t, join(dataDir, STORE_FOLDERS.log), 48);
     const system = await startSystem(t, dataDir);
     const before = await residentMib(system);
-    const sender = new Sender(system, { fillerChars: 4_000 });
+    const sender = new Sender(t, system, { fillerChars: 4_000 });
     await sender.takes(200);
 
     await disk.fill();

@@ -15,7 +15,7 @@ t.test(
     const dataDir = await dataFolder(t);
     smallDisk(t, join(dataDir, STORE_FOLDERS.log), 16);
     const system = await startSystem(t, dataDir);
-    const sender = new Sender(system, { fillerChars: 20_000 });
+    const sender = new Sender(t, system, { fillerChars: 20_000 });
     await notReady(system, /^log: failed/m, 30_000);
     t.comment(`ready after ${await ready(system)} ms`);
     await sender.takes(300, 30_000);

@@ -15,7 +15,7 @@ t.test(
   'an embedded Postgres that is killed is started again, and every event taken meanwhile is a row',
   async (t) => {
     const system = await startSystem(t, await dataFolder(t));
-    const sender = new Sender(system);
+    const sender = new Sender(t, system);
     await sender.takes(200);
 
     for (let kill = 0; kill < 2; kill++) {

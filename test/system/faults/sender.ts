@@ -1,6 +1,7 @@
 /** A client that goes on sending while something is broken, and what must hold of its events afterwards. */
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Test } from 'tap';
 import { type TestSystem, TOKEN } from '../harness.ts';
 
 const PERSONS = 40;
@@ -15,12 +16,15 @@ interface Person {
 export interface SenderOptions {
   /** Characters of a property that fills the disk. */
   readonly fillerChars?: number;
+  /** The same of a person property. */
+  readonly personFillerChars?: number;
 }
 
 /** Sends until it is stopped: batches of events, each with `$set: { n }`, the `n` of a person rising. */
 export class Sender {
   readonly #system: TestSystem;
   readonly #filler: string;
+  readonly #personFiller: string;
   readonly #persons = new Map<string, Person>();
   readonly #sent = new Set<string>();
   readonly #acknowledged = new Set<string>();
@@ -31,12 +35,12 @@ export class Sender {
   #stopped = false;
   #running: Promise<void>;
 
-  constructor(system: TestSystem, { fillerChars = 0 }: SenderOptions = {}) {
+  constructor(t: Test, system: TestSystem, { fillerChars = 0, personFillerChars = 0 }: SenderOptions = {}) {
     this.#system = system;
-    this.#filler = Buffer.from(crypto.getRandomValues(new Uint8Array(Math.ceil(fillerChars / 2)))).toString(
-      'hex',
-    );
+    this.#filler = filler(fillerChars);
+    this.#personFiller = filler(personFillerChars);
     this.#running = this.#run();
+    t.teardown(() => this.stop());
   }
 
   get acknowledged(): number {
@@ -114,7 +118,10 @@ export class Sender {
         uuid: randomUUID(),
         event: 'moved',
         distinct_id: id,
-        properties: { $set: { n: person.sent }, filler: this.#filler },
+        properties: {
+          $set: { n: person.sent, filler: `${person.sent}${this.#personFiller}` },
+          filler: this.#filler,
+        },
       };
     });
     for (const { uuid } of events) this.#sent.add(uuid);
@@ -131,6 +138,11 @@ export class Sender {
       if (person) person.acknowledged = properties.$set.n;
     }
   }
+}
+
+/** Text that no compression makes much smaller. */
+function filler(chars: number): string {
+  return randomBytes(Math.ceil(chars / 2)).toString('hex');
 }
 
 function some(found: readonly unknown[], what: string): string[] {
