@@ -69,7 +69,7 @@ export const LIMITS = {
     /** Bytes of them, over all partitions; past it every partition is paused. */
     inFlightBytesMax: 128 * MIB,
     /** Events waiting for one person; past it the partition is paused. */
-    inFlightPerPersonMax: 2_000,
+    inFlightPerPersonMax: 500,
     /** Events whose ids are looked up and that are dispatched together. */
     dispatchEntriesMax: 2_000,
     flushEventsMax: 2_000,

@@ -12,7 +12,7 @@ import { canonical } from '../../test/simulation/outputs.ts';
 import { objectOf } from './torture-json.ts';
 import type { Ingested, LogNews, Produced, Source } from './torture-log.ts';
 
-/** One work of a save: what it folded, in that order, and the versions of its persons after that. */
+/** One save: what it folded, in that order, and the versions of its persons after that. */
 export interface Witnessed {
   readonly place: number;
   readonly partitions: readonly number[];

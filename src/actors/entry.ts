@@ -1,6 +1,9 @@
 /** One record on its way from its lane to its row. */
 import type { DistinctId } from '../event/ids.ts';
 import type { Foldable, FoldInput } from '../person/fold.ts';
+import { mergeRequest } from '../person/merge.ts';
+import { wantsProfile } from '../person/stages/profile.ts';
+import type { Identity } from '../storage/person-store.ts';
 
 export interface Entry extends Foldable {
   readonly partition: number;
@@ -21,6 +24,20 @@ export interface Routed extends FoldInput {
   readonly entry: Entry;
   /** Ids that it stands on: they stay as they are believed until it is saved or redone. */
   readonly ids: readonly DistinctId[];
+  /** Rises with every event that is dispatched. */
+  readonly order: number;
+}
+
+/** Whether it may make or change a person. */
+export const wants = ({ event, project, repeat }: Entry): boolean => !repeat && wantsProfile(event, project);
+
+export const identityOf = ({ event: { teamId, distinctId } }: Entry): Identity => ({ teamId, distinctId });
+
+/** The id that the event joins with its own. */
+export function otherIdOf(entry: Entry): Identity | undefined {
+  const request = wants(entry) ? mergeRequest(entry.event) : undefined;
+  if (request === undefined || request.illegalId !== undefined) return undefined;
+  return { teamId: entry.event.teamId, distinctId: request.otherId };
 }
 
 /** By partition and offset: the order in which a redo goes. */

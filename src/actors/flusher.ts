@@ -8,7 +8,7 @@
  *        gathering the persons fold and hand over
  *        saving    one transaction is under way
  *        closed    the session is over
- * Moves: idle → waiting → gathering, blocked → gathering → saving → idle, waiting; any → closed
+ * Moves: idle → waiting → blocked → gathering → saving → idle, waiting; any → closed
  */
 import type { Cancel, Clock } from '../clock.ts';
 import type { PersonWork, Saved } from '../storage/person-store.ts';
@@ -21,7 +21,7 @@ import { type FoldedPart, type SavedPart, saveAll } from './save-all.ts';
 type Mode = 'idle' | 'waiting' | 'blocked' | 'gathering' | 'saving' | 'closed';
 const MOVES: Moves<Mode> = {
   idle: ['waiting', 'closed'],
-  waiting: ['gathering', 'blocked', 'closed'],
+  waiting: ['blocked', 'closed'],
   blocked: ['gathering', 'closed'],
   gathering: ['saving', 'closed'],
   saving: ['idle', 'waiting', 'closed'],
@@ -125,10 +125,7 @@ export class Flusher {
   /** Every dirty person folds what waits at it; the last one to hand over starts the save. */
   #gather(): void {
     this.#life.move('gathering');
-    const handles = [...this.#dirty];
-    this.#dirty.clear();
-    this.#events = 0;
-    this.#bytes = 0;
+    const handles = this.#takeDirty();
     const foldings: { handle: PersonHandle; folding: Folding }[] = [];
     for (const handle of handles) {
       handle.actor.tell({
@@ -142,6 +139,21 @@ export class Flusher {
       });
     }
     if (handles.length === 0) void this.#save([]);
+  }
+
+  /** Those that have waited for the longest, as far as one save goes. */
+  #takeDirty(): readonly PersonHandle[] {
+    const handles: PersonHandle[] = [];
+    let events = 0;
+    for (const handle of this.#dirty) {
+      if (events >= this.#options.eventsMax) break;
+      this.#dirty.delete(handle);
+      handles.push(handle);
+      events += handle.pending;
+    }
+    this.#events = Math.max(0, this.#events - events);
+    if (this.#dirty.size === 0) this.#bytes = 0;
+    return handles;
   }
 
   async #save(foldings: readonly { handle: PersonHandle; folding: Folding }[]): Promise<void> {

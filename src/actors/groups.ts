@@ -25,6 +25,12 @@ type State = { readonly group: Group | undefined };
 const GROUP_OVERHEAD_BYTES = 500;
 const BYTES_PER_JSON_CHAR = 4;
 
+/** An event, and whether it belongs to its groups: without a profile it can only describe one. */
+export interface AskedGroups {
+  readonly event: PipelineEvent;
+  readonly wantsProfile: boolean;
+}
+
 /** What has to be read before events can be dispatched. */
 export interface MissingGroups {
   readonly types: readonly GroupTypeId[];
@@ -50,12 +56,13 @@ export class Groups {
   }
 
   /** Group types first: groups can be named only once their types have a place. */
-  missing(events: readonly PipelineEvent[]): MissingGroups | undefined {
+  missing(asked: readonly AskedGroups[]): MissingGroups | undefined {
     const types = new Map<string, GroupTypeId>();
     const groups = new Map<string, GroupId>();
-    for (const event of events) {
+    for (const { event, wantsProfile } of asked) {
       const { names, identify } = groupsOf(event);
-      for (const name of identify ? [...names, identify] : names) {
+      const own = wantsProfile ? names : [];
+      for (const name of identify ? [...own, identify] : own) {
         const type = this.#typeOf(event.teamId, name.type);
         if (type === undefined) {
           types.set(typeKey(event.teamId, name.type), { teamId: event.teamId, type: name.type });
@@ -99,12 +106,12 @@ export class Groups {
    * What the event's row shows, and the change that it asks for, which counts as made from now on. `wantsProfile`:
    * without one an event belongs to no group.
    */
-  resolve(event: PipelineEvent, wantsProfile: boolean, repeat: boolean): ResolvedGroups {
+  resolve(event: PipelineEvent, wantsProfile: boolean, repeat: boolean, order: number): ResolvedGroups {
     const asked = groupsOf(event);
     if (asked.names.length === 0 && asked.identify === undefined && asked.warnings.length === 0)
       return NO_GROUPS;
     const warnings = [...asked.warnings];
-    const change = repeat ? undefined : this.#change(event, asked, warnings);
+    const change = repeat ? undefined : this.#change(event, asked, order, warnings);
     if (change) {
       const key = groupKey(change);
       const outcome = changeGroup(this.#stateOf(key)?.group, change);
@@ -153,13 +160,14 @@ export class Groups {
   #change(
     event: PipelineEvent,
     { identify }: GroupsOfEvent,
+    order: number,
     warnings: EventWarning[],
   ): GroupChange | undefined {
     if (identify === undefined) return undefined;
     const typeIndex = this.#typeIndex(event, identify, warnings);
     if (typeIndex === undefined) return undefined;
     const { key, set } = identify;
-    return { teamId: event.teamId, typeIndex, key, set, timestampMs: event.timestampMs };
+    return { teamId: event.teamId, typeIndex, key, set, timestampMs: event.timestampMs, order };
   }
 
   #shown(event: PipelineEvent, name: GroupName, warnings: EventWarning[]): GroupOnRow[] {

@@ -48,6 +48,7 @@ export class Hold {
   #events = 0;
   #timer: { readonly atMs: number; readonly cancel: Cancel } | undefined;
   #asking = false;
+  #halted = false;
   #closed = false;
 
   constructor(options: HoldOptions) {
@@ -119,9 +120,19 @@ export class Hold {
     if (this.#released.size > 0 && this.#released.delete(`${partition}:${offset}`)) this.pump();
   }
 
+  /** Nothing goes by time or memory until `go`: what is being dispatched anew may give its id a person. */
+  halt(): void {
+    this.#halted = true;
+  }
+
+  go(): void {
+    this.#halted = false;
+    this.pump();
+  }
+
   /** Lets go what is ready, as far as there is room. */
   pump(): void {
-    if (this.#closed || this.#ready.size === 0) return;
+    if (this.#closed || this.#halted || this.#ready.size === 0) return;
     const going: Held[] = [];
     for (const mailbox of this.#ready) {
       if (this.#released.size >= this.#options.releasedMax) break;

@@ -60,10 +60,11 @@ export class Identities {
     return true;
   }
 
-  /** One event that stood on the id is saved, and the id belongs to this person. */
-  confirm(identity: Identity, person: PersonUuid | undefined): void {
-    this.#unpin(identityKey(identity));
+  /** One event that stood on the id is saved, and the id belongs to this person. True: no other one stands on it. */
+  confirm(identity: Identity, person: PersonUuid | undefined): boolean {
+    const isLast = this.#unpin(identityKey(identity));
     this.learn(identity, person);
+    return isLast;
   }
 
   /** One event that stood on the id is redone. */
@@ -73,11 +74,11 @@ export class Identities {
     this.#known.delete(key);
   }
 
-  #unpin(key: string): void {
+  #unpin(key: string): boolean {
     const pin = this.#pins.get(key);
-    if (pin === undefined) return;
+    if (pin === undefined) return false;
     pin.count -= 1;
-    if (pin.count === 0) this.#pins.delete(key);
+    return pin.count === 0 && this.#pins.delete(key);
   }
 }
 

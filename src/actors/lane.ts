@@ -243,7 +243,7 @@ export class Lane {
       return { kind: 'ended' };
     }
     const event = openEvent(decoded, team.id, record.timestamp);
-    const own = ownFate(event);
+    const own = ownFate(event, team.personProcessingOptOut);
     if (own) {
       messages.warnings(event, [own.warning]);
       messages.drop(record, { kind: 'drop', reason: own.reason });

@@ -38,7 +38,13 @@ export type PersonMessage =
   /** Fold what waits, as far as `eventsMax` goes, and hand it over. */
   | { readonly kind: 'fold'; readonly eventsMax: number; readonly offer: (folding: Folding) => void }
   /** What was handed over is saved. `rest`: nothing else is on its way here. */
-  | { readonly kind: 'confirmed'; readonly folded: Folded; readonly rest: boolean }
+  | {
+      readonly kind: 'confirmed';
+      readonly folded: Folded;
+      /** Ids that no unsaved event stands on any more. */
+      readonly released: readonly DistinctId[];
+      readonly rest: boolean;
+    }
   /** What was handed over is not saved: a belief was wrong. */
   | { readonly kind: 'broken' }
   /** Wait for what this actor yields. */
@@ -156,7 +162,7 @@ function take(state: PersonState, message: PersonMessage, derivePersonUuid: Deri
       state.life.move('open');
       state.folding = [];
       if (message.rest) rest(state, message.folded);
-      else confirm(state, message.folded);
+      else confirm(state, message.folded, message.released);
       return;
     case 'broken':
       state.life.move('open');
@@ -177,9 +183,12 @@ function take(state: PersonState, message: PersonMessage, derivePersonUuid: Deri
       state.sharesIds = true;
       state.life.move('yielded');
       message.to.tell({ kind: 'yielded', from: message.from, yielded: { persons, ids, gone, waiting } });
+      state.waiting = [];
       return;
     }
     case 'yielded':
+      // It has nothing left, and nobody else tells it anything.
+      message.from.stop();
       if (state.awaited.has(message.from)) {
         state.awaited = new Set([...state.awaited].filter((one) => one !== message.from));
         absorb(state, message.yielded);
@@ -201,7 +210,7 @@ function absorb(state: PersonState, { persons, ids, gone, waiting }: Yielded): v
 }
 
 /** The save's result; ids that only later events stand on follow its merges. */
-function confirm(state: PersonState, { known, merged }: Folded): void {
+function confirm(state: PersonState, { known, merged }: Folded, released: readonly DistinctId[]): void {
   const persons = new Map(state.persons);
   for (const { person } of merged) persons.delete(person.uuid);
   if (merged.length > 0) {
@@ -212,6 +221,7 @@ function confirm(state: PersonState, { known, merged }: Folded): void {
   const own = ownIds(state);
   for (const [id, uuid] of own) own.set(id, survivor(state, uuid));
   for (const [id, uuid] of known.ids) own.set(id, uuid);
+  for (const id of released) own.delete(id);
 }
 
 function rest(state: PersonState, { known }: Folded): void {

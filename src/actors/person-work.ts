@@ -22,7 +22,12 @@ export function personWork(
     folded,
     refold: (persons, overfull) =>
       foldEvents({ persons, ids: believed.ids }, routed, { derivePersonUuid, overfull }),
-    records: routed.map(({ entry: { partition, offset, repeat } }) => ({ partition, offset, repeat })),
+    records: routed.map(({ entry: { partition, offset, repeat }, order }) => ({
+      partition,
+      offset,
+      repeat,
+      order,
+    })),
   };
 }
 

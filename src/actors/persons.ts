@@ -4,7 +4,7 @@
  * actor until nothing of them is unsaved.
  */
 import { LRUCache } from 'lru-cache';
-import type { DerivePersonUuid, PersonUuid, TeamId } from '../event/ids.ts';
+import type { DerivePersonUuid, DistinctId, PersonUuid, TeamId } from '../event/ids.ts';
 import type { Folded } from '../person/fold.ts';
 import type { Person } from '../person/person.ts';
 import type { ActorRef, ActorSystem } from './actor-system.ts';
@@ -23,6 +23,8 @@ export interface PersonHandle {
   pending: number;
   /** Called once `pending` has fallen: who waits for room. */
   readonly waitingForRoom: Set<() => void>;
+  /** Of the person that it began with, or rests with. */
+  version: number | undefined;
   /** The person as last measured, and about how many bytes it takes. */
   measured: Person | undefined;
   bytes: number;
@@ -72,7 +74,8 @@ export class Persons {
    */
   activate(teamId: TeamId, uuid: PersonUuid, person: Person | undefined): PersonHandle {
     const active = this.#active.get(uuid);
-    if (active) return active;
+    if (active && (person === undefined || active.pending > 0 || isAsNew(active, person))) return active;
+    if (active) this.drop(active);
     const idle = this.#idle.get(uuid);
     if (idle) {
       this.#idle.delete(uuid);
@@ -109,19 +112,27 @@ export class Persons {
   }
 
   /**
-   * `count` of its events are saved with this result. Gives the handle that has them apart, where several persons are
-   * still there although nothing joins them any more: what waits at them has to be dispatched anew.
+   * `count` of its events are saved with this result; no unsaved event stands on the `released` ids any more. Gives the
+   * handle if what waits there has to be dispatched anew: several persons are there and nothing joins them any more, or
+   * an event failed.
    */
-  settle(handle: PersonHandle, count: number, folded: Folded): PersonHandle | undefined {
+  settle(
+    handle: PersonHandle,
+    count: number,
+    folded: Folded,
+    released: readonly DistinctId[],
+  ): PersonHandle | undefined {
     const leader = leaderOf(handle);
     leader.pending -= count;
     const rest = leader.pending === 0;
-    handle.actor.tell({ kind: 'confirmed', folded, rest });
+    handle.actor.tell({ kind: 'confirmed', folded, released, rest });
     const persons = [...folded.known.persons.values()];
     if (rest) this.#rest(leader, persons);
     for (const proceed of leader.waitingForRoom) proceed();
     leader.waitingForRoom.clear();
-    return !rest && handle === leader && persons.length > 1 ? leader : undefined;
+    // After a failed event the dispatcher may have decided on what it did not bring about.
+    const isAmiss = persons.length > 1 || folded.outcomes.some(({ kind }) => kind === 'failed');
+    return !rest && handle === leader && isAmiss ? leader : undefined;
   }
 
   /** Its actor has given everything back: its persons are read again when they are needed. */
@@ -143,6 +154,7 @@ export class Persons {
       joinedTo: undefined,
       pending: 0,
       waitingForRoom: new Set(),
+      version: person?.version,
       measured: undefined,
       bytes: ACTOR_OVERHEAD_BYTES,
     };
@@ -167,6 +179,7 @@ export class Persons {
   }
 
   #keep(uuid: PersonUuid, handle: PersonHandle, person: Person | undefined): void {
+    handle.version = person?.version;
     if (person && person !== handle.measured) {
       handle.measured = person;
       handle.bytes = ACTOR_OVERHEAD_BYTES + jsonChars(person.properties) * BYTES_PER_JSON_CHAR;
@@ -184,8 +197,8 @@ export function leaderOf(handle: PersonHandle): PersonHandle {
   return leader;
 }
 
-const isAsNew = ({ measured }: PersonHandle, person: Person): boolean =>
-  measured !== undefined && measured.version >= person.version;
+const isAsNew = ({ version }: PersonHandle, person: Person): boolean =>
+  version !== undefined && version >= person.version;
 
 /** About as many characters as the JSON text has, without making it. */
 function jsonChars(value: unknown): number {

@@ -297,6 +297,7 @@ export class Session {
 
   #saved(flushed: readonly Flushed[]): void {
     const messages = this.#messages();
+    this.#dispatcher.saved(flushed);
     const redo = settle(flushed, this.#memory, messages);
     this.#options.metrics.saved(flushed);
     if (!messages.isEmpty) this.#outbox.push(messages.batch);

@@ -1,4 +1,5 @@
 /** After a save: what was believed becomes what is known, and rows and persons become messages. */
+import type { DistinctId } from '../event/ids.ts';
 import { groupKey } from '../person/group.ts';
 import type { MovedId } from '../storage/person-store.ts';
 import type { Routed } from './entry.ts';
@@ -24,14 +25,16 @@ export function settle(
   const redo = new Set<PersonHandle>();
   for (const { handle, routed, saved } of flushed) {
     const { teamId } = handle;
+    const released: DistinctId[] = [];
     for (const { ids } of routed) {
       for (const distinctId of ids) {
-        memory.identities.confirm({ teamId, distinctId }, saved.folded.known.ids.get(distinctId));
+        const person = saved.folded.known.ids.get(distinctId);
+        if (memory.identities.confirm({ teamId, distinctId }, person)) released.push(distinctId);
       }
     }
     settleGroups(memory.groups, routed, saved);
     messages.folded(teamId, routed, saved);
-    const apart = memory.persons.settle(handle, routed.length, saved.folded);
+    const apart = memory.persons.settle(handle, routed.length, saved.folded, released);
     if (apart) redo.add(apart);
   }
   // Only now: work of the same save that stood on a moved id has been settled, too.
@@ -71,7 +74,7 @@ function settleGroups(
       return;
     }
     const key = groupKey(change);
-    const saved = groups.find((group) => groupKey(group) === key);
+    const saved = groups.findLast((group) => groupKey(group) === key);
     known.settle(change, saved);
   });
 }

@@ -10,8 +10,8 @@ export interface OwnFate {
 /** Without a person profile there is nobody for them to be about. */
 const ABOUT_PERSONS: ReadonlySet<string> = new Set(['$identify', '$create_alias', '$merge_dangerously']);
 
-/** `undefined` for ordinary events. */
-export function ownFate(event: PipelineEvent): OwnFate | undefined {
+/** `undefined` for ordinary events. `personProcessingOptOut`: the project keeps no persons. */
+export function ownFate(event: PipelineEvent, personProcessingOptOut: boolean): OwnFate | undefined {
   const { properties, uuid, distinctId } = event;
   if (event.name === '$$client_ingestion_warning') {
     const message = properties['$$client_ingestion_warning_message'] ?? null;
@@ -35,7 +35,8 @@ export function ownFate(event: PipelineEvent): OwnFate | undefined {
       },
     };
   }
-  if (properties['$process_person_profile'] === false && ABOUT_PERSONS.has(event.name)) {
+  const wantsNone = personProcessingOptOut || properties['$process_person_profile'] === false;
+  if (wantsNone && ABOUT_PERSONS.has(event.name)) {
     const type = 'invalid_event_when_process_person_profile_is_false';
     return {
       reason: type,

@@ -25,6 +25,17 @@ export interface Group extends GroupId {
 export interface GroupChange extends GroupId {
   readonly set: JsonObject;
   readonly timestampMs: number;
+  /** Rises with every event that is dispatched: the changes of one save are made in this order, whoever's they are. */
+  readonly order: number;
+}
+
+/** Changes of several works, each with its work, in the order in which they were dispatched. */
+export function inDispatchOrder<Work>(
+  works: readonly { readonly work: Work; readonly changes: readonly GroupChange[] }[],
+): readonly { readonly work: Work; readonly change: GroupChange }[] {
+  return works
+    .flatMap(({ work, changes }) => changes.map((change) => ({ work, change })))
+    .toSorted((a, b) => a.change.order - b.change.order);
 }
 
 /** The groups of one event, as the dispatcher found them. */

@@ -120,8 +120,15 @@ export interface PersonWork {
    * merge of one of them ends as a failed event.
    */
   readonly refold: (persons: ReadonlyMap<PersonUuid, Person>, overfull: ReadonlySet<PersonUuid>) => Folded;
-  /** Where each event came from, in the order of the fold's outcomes. `repeat`: it was folded before. */
-  readonly records: readonly (RecordPosition & { readonly repeat: boolean })[];
+  /** Where each event came from, in the order of the fold's outcomes. */
+  readonly records: readonly WorkRecord[];
+}
+
+export interface WorkRecord extends RecordPosition {
+  /** It was folded before. */
+  readonly repeat: boolean;
+  /** Rises with every event that is dispatched. */
+  readonly order: number;
 }
 
 export interface RecordPosition {
@@ -133,7 +140,7 @@ export interface RecordPosition {
  * What a save notes as folded. A failed event changed nothing and is not among it: replayed, it has to fail again, or
  * its dead letter would be lost.
  */
-export function foldedRecords({ records }: PersonWork, { outcomes }: Folded): readonly RecordPosition[] {
+export function foldedRecords({ records }: PersonWork, { outcomes }: Folded): readonly WorkRecord[] {
   return records.filter(({ repeat }, index) => !repeat && outcomes[index]?.kind !== 'failed');
 }
 

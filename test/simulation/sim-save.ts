@@ -120,15 +120,16 @@ function writeGroups(
 ): ReadonlyMap<PersonWork, WrittenGroups> {
   const changedBy = new Map<string, PersonWork>();
   const oversized = new Map<PersonWork, GroupChange[]>();
-  for (const { work, folded } of confirmed) {
-    for (const change of folded.groupChanges) {
-      const key = groupKey(change);
-      const outcome = changeGroup(store.groups.get(key), change);
-      if (outcome.kind === 'too_large') oversized.set(work, [...(oversized.get(work) ?? []), change]);
-      if (outcome.kind !== 'changed') continue;
-      store.groups.set(key, outcome.group);
-      changedBy.set(key, work);
-    }
+  const changes = confirmed
+    .flatMap(({ work, folded }) => folded.groupChanges.map((change) => ({ work, change })))
+    .toSorted((a, b) => a.change.order - b.change.order);
+  for (const { work, change } of changes) {
+    const key = groupKey(change);
+    const outcome = changeGroup(store.groups.get(key), change);
+    if (outcome.kind === 'too_large') oversized.set(work, [...(oversized.get(work) ?? []), change]);
+    if (outcome.kind !== 'changed') continue;
+    store.groups.set(key, outcome.group);
+    changedBy.set(key, work);
   }
   return new Map(
     confirmed.map(({ work, folded }) => {

@@ -27,10 +27,11 @@ import {
   type Recorded,
   type RecordPosition,
   type Saved,
+  type WorkRecord,
 } from '../../src/storage/person-store.ts';
 import { saveWorks } from './sim-save.ts';
 
-/** One saved work: what it folded, in that order, and the persons after it. */
+/** One save: what it folded, in the order in which that was dispatched, and the persons after it. */
 export interface Witnessed {
   readonly atMs: number;
   readonly offsets: readonly RecordPosition[];
@@ -122,17 +123,18 @@ export class SimStore {
   save(partitions: readonly PartitionEpoch[], works: readonly PersonWork[]): readonly Saved[] {
     this.#checkEpochs(partitions);
     const { saved, recorded } = saveWorks(this, works, this.#mergeIdsMax);
-    const folded = new Map<PersonWork, readonly RecordPosition[]>();
+    const folded = new Map<PersonWork, readonly WorkRecord[]>();
+    const persons: Person[] = [];
     works.forEach((work, index) => {
       const one = saved[index];
       if (one?.kind === 'broken') this.broken += 1;
       if (one?.kind !== 'saved') return;
       const offsets = foldedRecords(work, one.folded);
       folded.set(work, offsets);
-      if (offsets.length === 0) return;
-      const persons = [...one.folded.known.persons.values()];
-      this.witness.push({ atMs: this.#nowMs(), offsets, persons });
+      persons.push(...one.folded.known.persons.values());
     });
+    const offsets = [...folded.values()].flat().toSorted((a, b) => a.order - b.order);
+    if (offsets.length > 0) this.witness.push({ atMs: this.#nowMs(), offsets, persons });
     for (const { key } of partitions) {
       const row = this.#row(key);
       for (const [work, what] of recorded) {

@@ -54,6 +54,7 @@ export const groupOf = (
   key,
   set: $group_set,
   timestampMs: atMs,
+  order: 0,
 });
 export const groupIdentify = (id: string, change: GroupChange): EventSpec => ({
   id,
@@ -93,7 +94,10 @@ export class Owner {
   /** The events at the partition's next offsets. */
   async work(...specs: readonly EventSpec[]): Promise<PersonWork> {
     const { partition } = this.partition.key;
-    const records = specs.map(() => ({ partition, offset: this.#offset++, repeat: false }));
+    const records = specs.map(() => {
+      const offset = this.#offset++;
+      return { partition, offset, repeat: false, order: offset };
+    });
     return { ...(await foldSpecs(this.#store, specs)), records };
   }
 

@@ -1,5 +1,12 @@
 /** Groups have no owner: their changes are folded here, on the locked rows, after the persons of the save. */
-import { changeGroup, type Group, type GroupChange, type GroupId, groupKey } from '../../person/group.ts';
+import {
+  changeGroup,
+  type Group,
+  type GroupChange,
+  type GroupId,
+  groupKey,
+  inDispatchOrder,
+} from '../../person/group.ts';
 import type { PersonWork } from '../person-store.ts';
 import { GROUP_COLUMNS, type GroupRow, groupColumns, toGroup } from './group-rows.ts';
 import type { Queryable } from './pool.ts';
@@ -110,16 +117,15 @@ function applyChanges(
   locked: ReadonlyMap<string, LockedGroup>,
 ): ReadonlyMap<PersonWork, readonly GroupChange[]> {
   const oversized = new Map<PersonWork, GroupChange[]>();
-  for (const { work, folded } of changing) {
-    for (const change of folded.groupChanges) {
-      const row = lockedGroup(locked, groupKey(change));
-      const outcome = changeGroup(row.group, change);
-      if (outcome.kind === 'changed') {
-        row.group = outcome.group;
-        row.changedBy = work;
-      } else if (outcome.kind === 'too_large') {
-        oversized.set(work, [...(oversized.get(work) ?? []), change]);
-      }
+  const changes = changing.map(({ work, folded }) => ({ work, changes: folded.groupChanges }));
+  for (const { work, change } of inDispatchOrder(changes)) {
+    const row = lockedGroup(locked, groupKey(change));
+    const outcome = changeGroup(row.group, change);
+    if (outcome.kind === 'changed') {
+      row.group = outcome.group;
+      row.changedBy = work;
+    } else if (outcome.kind === 'too_large') {
+      oversized.set(work, [...(oversized.get(work) ?? []), change]);
     }
   }
   return oversized;

@@ -3,17 +3,13 @@ import type { Folded } from '../../person/fold.ts';
 import { foldedRecords, type PartitionEpoch, type PersonWork } from '../person-store.ts';
 import type { Queryable } from './pool.ts';
 
-/** Arrays within arrays have to be as long as one another: these come as text. */
 const WRITE = `
   INSERT INTO tributary_witness (log_id, topic, partitions, offsets, persons, versions)
-  SELECT $1, $2, partitions::int[], offsets::bigint[], persons::uuid[], versions::bigint[]
-  FROM unnest($3::text[], $4::text[], $5::text[], $6::text[])
-    WITH ORDINALITY AS s (partitions, offsets, persons, versions, number)
-  ORDER BY number`;
+  VALUES ($1, $2, $3::int[], $4::bigint[], $5::uuid[], $6::bigint[])`;
 
 /**
- * Writes a row for each work, in order. Of two saves that concern the same person, the one that commits first has the
- * lower places: they are given while the person is locked.
+ * Writes a row for the save, its events in the order in which they were dispatched. Of two saves that concern the same
+ * person, the one that commits first has the lower place: it is given while the person is locked.
  */
 export async function writeWitness(
   postgres: Queryable,
@@ -23,19 +19,17 @@ export async function writeWitness(
   folds: ReadonlyMap<PersonWork, Folded>,
 ): Promise<void> {
   const [first] = partitions;
-  const folded = works
-    .map((work) => ({ work, records: foldedRecords(work, folds.get(work) ?? work.folded) }))
-    .filter(({ records }) => records.length > 0);
-  if (first === undefined || folded.length === 0) return;
-  const persons = folded.map(({ work }) => [...(folds.get(work)?.known.persons.values() ?? [])]);
+  const records = works
+    .flatMap((work) => foldedRecords(work, folds.get(work) ?? work.folded))
+    .toSorted((a, b) => a.order - b.order);
+  if (first === undefined || records.length === 0) return;
+  const persons = works.flatMap((work) => [...(folds.get(work)?.known.persons.values() ?? [])]);
   await postgres.query(WRITE, [
     first.key.logId,
     first.key.topic,
-    folded.map(({ records }) => arrayText(records.map(({ partition }) => partition))),
-    folded.map(({ records }) => arrayText(records.map(({ offset }) => offset))),
-    persons.map((each) => arrayText(each.map(({ uuid }) => uuid))),
-    persons.map((each) => arrayText(each.map(({ version }) => version))),
+    records.map(({ partition }) => partition),
+    records.map(({ offset }) => offset),
+    persons.map(({ uuid }) => uuid),
+    persons.map(({ version }) => version),
   ]);
 }
-
-const arrayText = (values: readonly (string | number)[]): string => `{${values.join(',')}}`;

@@ -1,5 +1,5 @@
--- The order in which events were folded, for proofs: a row for each work of each save, written in the save's own
--- transaction while it has the locks on the persons. `versions`: of `persons`, after the work.
+-- The order in which events were folded, for proofs: a row for each save, written in the save's own
+-- transaction while it has the locks on the persons. `versions`: of `persons`, after the save.
 CREATE TABLE tributary_witness (
     place bigserial PRIMARY KEY,
     log_id text NOT NULL,
