@@ -13,6 +13,7 @@ export const MEETINGS = [
   'crash inside a save',
   'crash after a save and before its rows',
   'crash after rows and before progress',
+  'crash inside an insert into ClickHouse',
   'replay of a folded record',
   'held event released by identify',
   'held event released by time',

@@ -6,8 +6,9 @@ import type { Weather } from './sim-wire.ts';
 import { EPOCH_MS, type ProcessOptions } from './world.ts';
 
 export interface Stop {
-  /** How many steps of calls happen before it. */
+  /** How many steps of calls happen before it: of all calls, or of those with this name. */
   readonly step: number;
+  readonly of: 'every call' | 'save' | 'insert';
   readonly kind: 'crash' | 'stop';
   /** Milliseconds until the next process starts. */
   readonly downMs: number;
@@ -77,12 +78,17 @@ export function planOf(seed: number, processesMax = PROCESSES_MAX): Plan {
     processesMax,
     startsMs: isAlone || processesMax < 2 ? [0] : [0, secondMs],
     stops: Array.from({ length: stopCount }, () => ({
-      step: random.int(1, 60 + events.length * 4),
+      ...moment(random, events.length),
       kind: random.chance(0.75) ? 'crash' : 'stop',
       downMs: random.pick([0, 300, 5_000]),
     })),
     worldSeed: random.int(0, 2 ** 31),
   };
+}
+
+function moment(random: Random, eventCount: number): Pick<Stop, 'step' | 'of'> {
+  const of = random.pick(['every call', 'every call', 'save', 'insert']);
+  return { of, step: random.int(1, of === 'every call' ? 60 + eventCount * 5 : Math.ceil(eventCount / 3)) };
 }
 
 function processOptions(random: Random, small: boolean): ProcessOptions {

@@ -1,9 +1,10 @@
 /** Runs a plan: the real worker on the simulated log, store and clock, until all is settled. */
 import { captureKey } from '../../src/event/captured.ts';
 import { asDistinctId, asToken } from '../../src/event/ids.ts';
+import { LOADER_GROUP } from '../../src/loader/loader.ts';
 import type { Metrics } from '../../src/metrics.ts';
 import { type AppendRecord, LogUnavailableError } from '../../src/storage/event-log.ts';
-import { INGESTION_TOPIC } from '../../src/storage/topics.ts';
+import { CLICKHOUSE_TOPICS, INGESTION_TOPIC } from '../../src/storage/topics.ts';
 import { advance, settle } from './driver.ts';
 import { sourceOf } from './follow.ts';
 import type { HistoryEvent } from './history.ts';
@@ -30,6 +31,8 @@ export interface Ran {
 
 /** Simulated milliseconds after the last event within which everything has to have its fate. */
 const PATIENCE_MS = 600_000;
+/** After so long without anything new it never comes: nobody waits that long before a next try. */
+const QUIET_MS = 60_000;
 
 export async function run(plan: Plan, metrics: Metrics): Promise<Ran> {
   const random = new Random(plan.worldSeed);
@@ -47,13 +50,34 @@ export async function run(plan: Plan, metrics: Metrics): Promise<Ran> {
     records.push({ event, ...position });
     watch.sent(sourceOf(position), event);
   }
-  const untilMs = world.clock.monotonic() + PATIENCE_MS;
-  while (!isSettled(world) && world.faults.length === 0 && world.clock.monotonic() < untilMs) {
-    await advance(world.clock, 250);
-  }
-  const settled = isSettled(world);
+  const settled = await settles(world);
   await crew.close();
   return { plan, world, records, settled, restarts: crew.restarts, watch };
+}
+
+/** Lets time pass until all is settled. False: it came to no end, or nothing happened any more. */
+async function settles(world: World): Promise<boolean> {
+  const untilMs = world.clock.monotonic() + PATIENCE_MS;
+  let before = '';
+  let movedMs = 0;
+  while (!isSettled(world) && world.faults.length === 0 && world.clock.monotonic() < untilMs) {
+    await advance(world.clock, 250);
+    const nowMs = world.clock.monotonic();
+    const state = stateOf(world);
+    if (state !== before) movedMs = nowMs;
+    else if (nowMs - movedMs > QUIET_MS) return false;
+    before = state;
+  }
+  return isSettled(world);
+}
+
+/** How far everything has come. */
+function stateOf({ store, log, clickhouse }: World): string {
+  const positions = store
+    .progress()
+    .map(({ readPosition, held, inFlight }) => [readPosition, held, inFlight]);
+  const rows = log.readAll('clickhouse_events_json').length;
+  return [store.witness.length, rows, clickhouse.texts('events').length, ...positions].join();
 }
 
 /** Keeps the processes running, and ends them where the plan says. */
@@ -62,7 +86,8 @@ class Crew {
   readonly #plan: Plan;
   readonly #watch: Watch;
   readonly #processes = new Set<Process>();
-  #steps = 0;
+  /** Of calls, by name. */
+  readonly #steps = new Map<string, number>();
   restarts = 0;
   #closed = false;
 
@@ -71,8 +96,10 @@ class Crew {
     this.#plan = plan;
     this.#watch = watch;
     world.onStep = (name, process) => {
-      this.#steps += 1;
-      const stop = plan.stops.find(({ step }) => step === this.#steps);
+      for (const of of ['every call', name]) this.#steps.set(of, (this.#steps.get(of) ?? 0) + 1);
+      const stop = plan.stops.find(
+        ({ step, of }) => (of === name || of === 'every call') && step === this.#steps.get(of),
+      );
       if (stop && this.#processes.delete(process)) this.#end(process, stop, name);
     };
   }
@@ -125,12 +152,13 @@ class Crew {
   }
 }
 
-/** By the books: everything was read, nothing is held or in flight. */
+/** By the books: everything was read, nothing is held or in flight, and everything produced was loaded. */
 function isSettled({ store, log }: World): boolean {
   const progress = store.progress();
   const end = log.readAll(INGESTION_TOPIC).length;
   const read = progress.reduce((sum, { readPosition, firstOffset }) => sum + readPosition - firstOffset, 0);
-  return read === end && progress.every(({ held, inFlight }) => held === 0 && inFlight === 0);
+  const isLoaded = CLICKHOUSE_TOPICS.every((topic) => log.isConsumed(LOADER_GROUP, topic));
+  return isLoaded && read === end && progress.every(({ held, inFlight }) => held === 0 && inFlight === 0);
 }
 
 function recordOf(event: HistoryEvent): AppendRecord {

@@ -10,8 +10,10 @@ import type {
 
 export interface MemberOptions {
   readonly clock: Clock;
-  /** All records of the partition. */
+  /** All records that the partition ever had. */
   readonly read: (at: TopicPartition) => readonly LogRecord[];
+  /** Offset of the oldest one that is still there. */
+  readonly first: (at: TopicPartition) => number;
   readonly committed: (at: TopicPartition) => number | undefined;
   readonly commit: (at: TopicPartition, offset: number) => void;
   readonly leave: () => void;
@@ -76,7 +78,7 @@ export class Member implements Subscription {
   rewind(at: TopicPartition, offset: number): void {
     const held = this.#held.get(keyOf(at));
     if (held?.position === undefined) return;
-    held.position = offset;
+    held.position = Math.max(offset, this.#options.first(at));
     this.#schedule(held);
   }
 
@@ -109,7 +111,8 @@ export class Member implements Subscription {
   async #begin(held: Held): Promise<void> {
     try {
       const start = await this.subscriber.onAssign(held.assignment);
-      held.position = start === 'committed' ? (this.#options.committed(held.assignment) ?? 0) : start;
+      const from = start === 'committed' ? (this.#options.committed(held.assignment) ?? 0) : start;
+      held.position = Math.max(from, this.#options.first(held.assignment));
       this.#schedule(held);
     } catch (error) {
       this.#fail(error);

@@ -17,13 +17,15 @@ import {
   type TopicPartition,
 } from '../../src/storage/event-log.ts';
 import { partitionOf } from '../../src/storage/murmur2.ts';
-import { TOPICS, type Topic } from '../../src/storage/topics.ts';
+import { INGESTION_TOPIC, TOPICS, type Topic } from '../../src/storage/topics.ts';
 import { Member } from './sim-log-member.ts';
 
 export interface SimLogOptions {
   readonly clock: Clock;
   readonly partitions: number;
   readonly identity: string;
+  /** Ingestion records that this group has committed past are gone. Without one all of them stay. */
+  readonly trimmedBy?: string;
 }
 
 export class SimLog implements EventLog {
@@ -66,6 +68,7 @@ export class SimLog implements EventLog {
     const member = new Member(subscriber, {
       clock: this.#options.clock,
       read: (at) => this.read(at.topic, at.partition),
+      first: (at) => this.#first(at),
       committed: (at) => this.#commits.get(commitKey(subscriber.group, at)),
       commit: (at, offset) => this.#commits.set(commitKey(subscriber.group, at), offset),
       leave: () => {
@@ -98,7 +101,7 @@ export class SimLog implements EventLog {
   async offsets(topic: Topic): Promise<readonly PartitionOffsets[]> {
     return (this.#records.get(topic) ?? []).map(({ length }, partition) => ({
       partition,
-      first: 0,
+      first: this.#first({ topic, partition }),
       end: length,
     }));
   }
@@ -118,14 +121,27 @@ export class SimLog implements EventLog {
     for (const member of this.#members) await member.close();
   }
 
-  /** All records of a partition. */
+  #first(at: TopicPartition): number {
+    const { trimmedBy } = this.#options;
+    if (trimmedBy === undefined || at.topic !== INGESTION_TOPIC) return 0;
+    return this.#commits.get(commitKey(trimmedBy, at)) ?? 0;
+  }
+
+  /** All records that a partition ever had. */
   read(topic: Topic, partition: number): readonly LogRecord[] {
     return this.#records.get(topic)?.[partition] ?? [];
   }
 
-  /** All records of a topic, one partition after another. */
+  /** All records that a topic ever had, one partition after another. */
   readAll(topic: Topic): readonly LogRecord[] {
     return (this.#records.get(topic) ?? []).flat();
+  }
+
+  /** Whether the group has committed everything that the topic has. */
+  isConsumed(group: string, topic: Topic): boolean {
+    return (this.#records.get(topic) ?? []).every(
+      ({ length }, partition) => (this.#commits.get(commitKey(group, { topic, partition })) ?? 0) >= length,
+    );
   }
 
   #appendOne(record: AppendRecord): LogRecord {

@@ -4,6 +4,7 @@ import { asDistinctId } from '../../src/event/ids.ts';
 import { checkFates } from './check-fates.ts';
 import { checkHold } from './check-hold.ts';
 import { checkOutputs } from './check-outputs.ts';
+import { checkTables } from './check-tables.ts';
 import { type Followed, followWitness } from './follow.ts';
 import { canonical, type Outputs, outputsOf } from './outputs.ts';
 import type { Ran } from './run.ts';
@@ -28,6 +29,7 @@ export function judge(ran: Ran): Verdict {
     ...checkFates(ran, outputs),
     ...checkOutputs(ran, followed, outputs),
     ...checkHold(ran, followed),
+    ...checkTables(ran),
   ];
   return { failures, followed, outputs };
 }

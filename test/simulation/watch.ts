@@ -11,6 +11,7 @@ export type Moment =
   | 'crash inside a save'
   | 'crash after a save and before its rows'
   | 'crash after rows and before progress'
+  | 'crash inside an insert into ClickHouse'
   | 'replay of a folded record'
   | 'held event released after a restart'
   | 'held event released after a backlog';
@@ -69,6 +70,7 @@ export class Watch {
     }
     if (kind === 'stop') return;
     if (process.hasSent('save')) this.#count('crash inside a save');
+    if (process.hasSent('insert')) this.#count('crash inside an insert into ClickHouse');
     const { rows, deadLetters } = outputsOf(this.#world);
     const sent = new Set([...rows, ...deadLetters].map(({ source }) => source));
     const saved = [...own.keys()].filter((source) => this.#isFolded(source));

@@ -1,6 +1,7 @@
-/** What processes share: the log, the store and the time. A process is a value with its own memory. */
+/** What processes share: the log, the store, ClickHouse and the time. A process is a value with its own memory. */
 import { startWorker, type Worker, type WorkerOptions } from '../../src/actors/worker.ts';
 import { asPersonUuid, asTeamId, asToken, type DerivePersonUuid } from '../../src/event/ids.ts';
+import { type Loader, startLoader } from '../../src/loader/loader.ts';
 import type { Logger } from '../../src/logger.ts';
 import type { Metrics } from '../../src/metrics.ts';
 import {
@@ -10,7 +11,9 @@ import {
   type Subscription,
 } from '../../src/storage/event-log.ts';
 import type { TeamStore } from '../../src/storage/team-store.ts';
+import { INGESTION_TOPIC } from '../../src/storage/topics.ts';
 import type { Random } from './random.ts';
+import { clickHouseOf, SimClickHouse } from './sim-clickhouse.ts';
 import { SimClock } from './sim-clock.ts';
 import { SimLog } from './sim-log.ts';
 import { personStoreOf, SimStore } from './sim-store.ts';
@@ -52,6 +55,7 @@ export class World {
   readonly clock = new SimClock(EPOCH_MS);
   readonly log: SimLog;
   readonly store: SimStore;
+  readonly clickhouse = new SimClickHouse();
   readonly options: WorldOptions;
   /** What happened, line by line. */
   readonly trace: { readonly atMs: number; readonly line: string }[] = [];
@@ -63,7 +67,12 @@ export class World {
 
   constructor(options: WorldOptions) {
     this.options = options;
-    this.log = new SimLog({ clock: this.clock, partitions: options.partitions, identity: 'simulated' });
+    this.log = new SimLog({
+      clock: this.clock,
+      partitions: options.partitions,
+      identity: 'simulated',
+      trimmedBy: 'worker',
+    });
     this.store = new SimStore(() => this.clock.now(), options.mergeIdsMax);
   }
 
@@ -77,6 +86,7 @@ export class Process {
   readonly #wire: Wire;
   readonly #subscriptions: Subscription[] = [];
   #worker: Worker | undefined;
+  #loader: Loader | undefined;
 
   private constructor(world: World) {
     this.#world = world;
@@ -92,16 +102,27 @@ export class Process {
   static async start(world: World, options: ProcessOptions): Promise<Process> {
     const process = new Process(world);
     const call = process.#wire.call.bind(process.#wire);
+    const log = process.#log();
+    const logger = process.#logger();
+    const { metrics } = world.options;
+    process.#loader = await startLoader({
+      log,
+      clickhouse: clickHouseOf(world.clickhouse, call),
+      clock: process.#wire.clock,
+      metrics,
+      logger,
+      onRowRefused: async ({ detail }) => void world.faults.push(`ClickHouse refused a row: ${detail}`),
+    });
     process.#worker = await startWorker({
       ...options,
-      log: process.#log(),
+      log,
       persons: personStoreOf(world.store, call),
       teams,
       clock: process.#wire.clock,
       derivePersonUuid,
       deriveRecordUuid: (topic, partition, offset) => `${topic}:${partition}:${offset}`,
-      logger: process.#logger(),
-      metrics: world.options.metrics,
+      logger,
+      metrics,
       transforms: [],
       onFault: (error) => {
         if (process.#wire.isCut) return;
@@ -131,6 +152,7 @@ export class Process {
 
   async close(): Promise<void> {
     await this.#worker?.close();
+    await this.#loader?.close();
     this.#wire.cut();
   }
 
@@ -154,7 +176,7 @@ export class Process {
           onRevoke: (at) => subscriber.onRevoke(at),
           onError: (error) => subscriber.onError(error),
           onRecords: (at, records) => {
-            this.#world.onDelivered(this, records);
+            if (at.topic === INGESTION_TOPIC) this.#world.onDelivered(this, records);
             subscriber.onRecords(at, records);
           },
         });
