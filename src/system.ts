@@ -7,7 +7,7 @@ import { type Capture, startCapture } from './capture/server.ts';
 import { sleep } from './clock.ts';
 import type { Config } from './config.ts';
 import { booksMetrics } from './console/books-metrics.ts';
-import { answers, type Health, named } from './console/checks.ts';
+import { asking, type Health, named } from './console/checks.ts';
 import { type ConsoleSources, startConsole } from './console/server.ts';
 import { recordDoorCounts } from './door-counts.ts';
 import type { Environment } from './environment.ts';
@@ -214,6 +214,12 @@ interface Shown {
 function consoleSources({ clock, metrics, logger }: Environment, shown: Shown): ConsoleSources {
   const { postgres, postgresServer, clickhouse, log, loader, worker } = shown;
   const publish = booksMetrics(metrics);
+  const askPostgres = asking('Postgres', clock, async () => {
+    const { ok, detail } = postgresServer.ready();
+    if (!ok) throw new Error(detail);
+    await postgres.query('SELECT 1');
+  });
+  const askClickHouse = asking('ClickHouse', clock, () => clickhouse.ping());
   return {
     health: () => [
       named('worker', worker.health()),
@@ -224,14 +230,7 @@ function consoleSources({ clock, metrics, logger }: Environment, shown: Shown): 
       named('worker', worker.ready()),
       named('loader', loader.ready()),
       named('log', logState(log)),
-      ...(await Promise.all([
-        answers('Postgres', clock, async () => {
-          const { ok, detail } = postgresServer.ready();
-          if (!ok) throw new Error(detail);
-          await postgres.query('SELECT 1');
-        }),
-        answers('ClickHouse', clock, () => clickhouse.ping()),
-      ])),
+      ...(await Promise.all([askPostgres(), askClickHouse()])),
     ],
     async metrics() {
       const books = readBooks(postgres, log).then(publish);

@@ -15,18 +15,27 @@ export interface Health {
   readonly detail?: string;
 }
 
-/** Failed when `ask` rejects, or does not answer in time. */
-export async function answers(name: string, clock: Clock, ask: () => Promise<unknown>): Promise<Check> {
-  const timeoutMs = LIMITS.console.checkTimeoutMs;
-  const late = sleep(clock, timeoutMs).then(() => `no answer within ${timeoutMs} ms`);
-  const detail = await Promise.race([
-    ask().then(
-      () => undefined,
-      (error: unknown) => (error instanceof Error ? error.message : String(error)),
-    ),
-    late,
-  ]);
-  return detail === undefined ? { name, ok: true } : { name, ok: false, detail };
+/**
+ * A check that asks: failed when `ask` rejects, or does not answer in time. Those who come while an answer is awaited
+ * share it, so that a store that hangs is asked once, however often somebody looks.
+ */
+export function asking(name: string, clock: Clock, ask: () => Promise<unknown>): () => Promise<Check> {
+  const { checkTimeoutMs } = LIMITS.console;
+  let asked: Promise<string | undefined> | undefined;
+
+  return async () => {
+    asked ??= ask()
+      .then(
+        () => undefined,
+        (error: unknown) => (error instanceof Error ? error.message : String(error)),
+      )
+      .finally(() => {
+        asked = undefined;
+      });
+    const late = sleep(clock, checkTimeoutMs).then(() => `no answer within ${checkTimeoutMs} ms`);
+    const detail = await Promise.race([asked, late]);
+    return named(name, detail === undefined ? { ok: true } : { ok: false, detail });
+  };
 }
 
 export function named(name: string, { ok, detail }: Health): Check {

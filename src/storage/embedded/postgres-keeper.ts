@@ -52,8 +52,9 @@ export function keepRunning(
       } catch (error) {
         const said = error instanceof Error ? error.message : String(error);
         portIsTaken = /address already in use/i.test(said);
-        trouble = `the embedded PostgreSQL has ended and does not start: ${reasonIn(said)}`;
-        logger.error({ error: said, retryInMs }, 'the embedded PostgreSQL does not start again');
+        const reason = reasonIn(said);
+        trouble = `the embedded PostgreSQL has ended and does not start: ${reason}`;
+        logger.error({ error: reason, retryInMs }, 'the embedded PostgreSQL does not start again');
       }
       await nap(retryInMs);
       if (closing.signal.aborted) return;
@@ -74,8 +75,10 @@ export function keepRunning(
   };
 }
 
-/** Of what the server said, the line that tells why it ended. */
+/** Of what the server said, the line that tells why it ended; and not what it told those who came too early. */
 function reasonIn(said: string): string {
-  const lines = said.split('\n').filter(Boolean);
+  const lines = said
+    .split('\n')
+    .filter((line) => line !== '' && !/is (starting up|shutting down)/.test(line));
   return lines.findLast((line) => /FATAL|PANIC/.test(line)) ?? lines.at(-1) ?? 'it does not say why';
 }
