@@ -68,21 +68,3 @@ function givers(records: readonly SentRecord[]): Givers {
   }
   return found;
 }
-
-/** How often held events went on by a person, and by time or by memory. */
-export function releases({ records }: Ran, { folded }: Followed): { byPerson: number; byTime: number } {
-  const sources = [...folded.keys()];
-  const places = new Map(sources.map((source, place) => [source, place]));
-  let byPerson = 0;
-  let byTime = 0;
-  const given = givers(records);
-  for (const [source, { record, meeting, atMs }] of folded) {
-    if (!isHoldable(record.event)) continue;
-    if (meeting === 'created') byTime += 1;
-    const giver = given.get(record.event.distinctId)?.[0];
-    if (giver === undefined || giver.event.atMs <= record.event.atMs) continue;
-    const givenAt = places.get(sourceOf(giver)) ?? Number.POSITIVE_INFINITY;
-    if (givenAt < (places.get(source) ?? 0) && atMs > record.event.atMs) byPerson += 1;
-  }
-  return { byPerson, byTime };
-}

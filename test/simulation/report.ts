@@ -7,11 +7,23 @@ import type { Verdict } from './verdict.ts';
 export function report(ran: Ran, { failures, followed, outputs }: Verdict, withTrace = false): string {
   const { plan, records, world } = ran;
   const places = new Map([...followed.folded.keys()].map((source, place) => [source, place + 1]));
-  const header = ['record', 'at ms', 'event', 'distinct id', 'fold', 'person on its rows', 'properties'];
+  const header = [
+    'record',
+    'at ms',
+    'event',
+    'distinct id',
+    'fold',
+    'what it did',
+    'person on its rows',
+    'properties',
+  ];
   const lines = records.map((record) => {
     const source = sourceOf(record);
     const { event } = record;
     const persons = outputs.rows.filter((row) => row.source === source).map(({ person_id }) => person_id);
+    const deadLetters = outputs.deadLetters
+      .filter((letter) => letter.source === source)
+      .map(({ error }) => error);
     const flags = [event.historical ? 'historical' : '', event.fault === 'none' ? '' : event.fault];
     return [
       source,
@@ -19,7 +31,8 @@ export function report(ran: Ran, { failures, followed, outputs }: Verdict, withT
       [event.name, ...flags].filter(Boolean).join(' '),
       event.distinctId,
       String(places.get(source) ?? '-'),
-      persons.join(', '),
+      [followed.folded.get(source)?.meeting ?? '', ...deadLetters].filter(Boolean).join(', '),
+      counted(persons),
       JSON.stringify(event.properties),
     ];
   });
@@ -48,6 +61,17 @@ function traceOf({ world }: Ran): string[] {
   return [...world.trace, ...saves]
     .toSorted((a, b) => a.atMs - b.atMs)
     .map(({ atMs, line }) => `${String(atMs).padStart(6)} ms  ${line}`);
+}
+
+/** Equal neighbours once: `a × 2, b`. */
+function counted(texts: readonly string[]): string {
+  const runs: { text: string; count: number }[] = [];
+  for (const text of texts) {
+    const last = runs.at(-1);
+    if (last?.text === text) last.count += 1;
+    else runs.push({ text, count: 1 });
+  }
+  return runs.map(({ text, count }) => (count === 1 ? text : `${text} × ${count}`)).join(', ');
 }
 
 function table(rows: readonly (readonly string[])[]): string[] {

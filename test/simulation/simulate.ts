@@ -15,15 +15,7 @@ const PROGRESS_MS = { terminal: 500, lines: 10_000 };
 
 const USAGE = 'Usage: npm run simulate -- --seeds N [--from S] [--processes P] [--json]';
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string', default: '10000' },
-    from: { type: 'string', default: '1' },
-    /** At most so many processes share the world; a seed has one or two. */
-    processes: { type: 'string' },
-    json: { type: 'boolean', default: false },
-  },
-});
+const values = optionsGiven();
 
 const seeds = wholeNumber('seeds', values.seeds);
 const from = wholeNumber('from', values.from);
@@ -35,11 +27,31 @@ const isJson = !isTerminal && seeds !== 1;
 const failed = seeds === 1 ? await one() : await many();
 process.exit(failed ? 1 : 0);
 
+function optionsGiven() {
+  try {
+    return parseArgs({
+      options: {
+        seeds: { type: 'string', default: '10000' },
+        from: { type: 'string', default: '1' },
+        /** At most so many processes share the world; a seed has one or two. */
+        processes: { type: 'string' },
+        json: { type: 'boolean', default: false },
+      },
+    }).values;
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function refuse(why: string): never {
+  process.stderr.write(`${why}\n${USAGE}\n`);
+  process.exit(2);
+}
+
 function wholeNumber(name: string, text: string): number {
   const number = Number(text);
   if (Number.isSafeInteger(number) && number >= 1) return number;
-  process.stderr.write(`--${name} has to be a whole number from 1 on, and is '${text}'.\n${USAGE}\n`);
-  process.exit(2);
+  return refuse(`--${name} has to be a whole number from 1 on, and is '${text}'.`);
 }
 
 function say(text: string): void {
