@@ -13,7 +13,7 @@ export function report(ran: Ran, { failures, followed, outputs }: Verdict, withT
     'event',
     'distinct id',
     'fold',
-    'what it did',
+    'done to ids',
     'person on its rows',
     'properties',
   ];
