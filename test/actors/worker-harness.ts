@@ -20,23 +20,24 @@ import { DataRefusedError, type PersonStore } from '../../src/storage/person-sto
 import { readBooks } from '../../src/storage/postgres/books.ts';
 import { createPersonStore } from '../../src/storage/postgres/person-store.ts';
 import type { Postgres } from '../../src/storage/postgres/pool.ts';
-import type { TeamStore } from '../../src/storage/team-store.ts';
+import type { Team, TeamStore } from '../../src/storage/team-store.ts';
 import { INGESTION_TOPIC, type Topic } from '../../src/storage/topics.ts';
 import { withPostgres } from '../support/postgres.ts';
 
 export const TEAM: TeamId = asTeamId(1);
 export const TOKEN = asToken('phc_test');
 
-const teams: TeamStore = {
-  cached: (token) =>
-    token === TOKEN
-      ? { id: TEAM, token, name: 'test', anonymizeIps: false, personProcessingOptOut: false }
-      : undefined,
-  byToken: async (token) => {
-    const team = teams.cached(token);
-    return team === 'ask' ? undefined : team;
-  },
-};
+/** What a test's project is set to otherwise. */
+type ProjectSettings = Partial<Pick<Team, 'anonymizeIps' | 'personProcessingOptOut'>>;
+
+function teamStore(settings: ProjectSettings): TeamStore {
+  const defaults = { anonymizeIps: false, personProcessingOptOut: false };
+  const team: Team = { id: TEAM, token: TOKEN, name: 'test', ...defaults, ...settings };
+  return {
+    cached: (token) => (token === TOKEN ? team : undefined),
+    byToken: async (token) => (token === TOKEN ? team : undefined),
+  };
+}
 
 export interface ClientEvent {
   readonly event: string;
@@ -84,7 +85,8 @@ export const refusing = (store: PersonStore): PersonStore => ({
   },
 });
 
-export async function workerHarness(t: Test): Promise<Harness> {
+export async function workerHarness(t: Test, project: ProjectSettings = {}): Promise<Harness> {
+  const teams = teamStore(project);
   const { postgres } = await withPostgres(t);
   const dir = await mkdtemp(join(tmpdir(), 'tributary-worker-'));
   const log = await openEmbeddedLog({ dir, partitions: 2, clock: systemClock, logger: silentLogger });

@@ -228,7 +228,7 @@ t.test('ten thousand held events of one id survive a restart and go on with thei
 
 t.test('after ten minutes of downtime, identifies that wait in the log still come in time', async (t) => {
   const harness = await workerHarness(t);
-  const holdMs = 1_000;
+  const holdMs = 5_000;
   const ids = Array.from({ length: 300 }, (_, index) => `user-${index}`);
   await harness.capture(
     ids.map((distinctId) => ({ event: 'signup', distinctId })),
