@@ -75,6 +75,10 @@ export const LIMITS = {
     flushEventsMax: 2_000,
     /** Held events that went on by time or memory and have no row yet; past it others that are due wait. */
     releasedInFlightMax: 2_000,
+    /** Held ids that are due within the same time of this length share a timer. */
+    holdSlotMs: 50,
+    /** How often the end of the log is asked for while held ids wait for their partition to get there. */
+    holdAskEveryMs: 200,
     /** Held events whose way on is remembered, for those who ask. */
     releasesRememberedMax: 10_000,
     /** Between two notices that events are held. */

@@ -12,16 +12,15 @@ import { HeldId } from './held-id.ts';
 import type { HoldReport, ReleaseReason } from './hold-report.ts';
 import { identityKey } from './identities.ts';
 
-/** Mailboxes that are due within the same slot of this length share a timer. */
-const SLOT_MS = 50;
-/** How often the end of the log is asked for while mailboxes wait for their partition. */
-const ASK_EVERY_MS = 200;
-
 export interface HoldOptions {
   readonly clock: Clock;
   /** 0: nothing is held. */
   readonly holdMs: number;
   readonly bytesMax: number;
+  /** Mailboxes that are due within the same slot of this length share a timer. */
+  readonly slotMs: number;
+  /** How often the end of the log is asked for while mailboxes wait for their partition. */
+  readonly askEveryMs: number;
   /** Events that went by time or memory and have no fate yet; past it others that are due wait. */
   readonly releasedMax: number;
   /** Where each partition of the log ends now. */
@@ -202,17 +201,21 @@ export class Hold {
   }
 
   #schedule(mailbox: HeldId): void {
-    const slot = slotOf(mailbox);
+    const slot = this.#slotOf(mailbox);
     const mailboxes = this.#slots.get(slot);
     if (mailboxes) mailboxes.add(mailbox);
     else this.#slots.set(slot, new Set([mailbox]));
-    if (this.#timer === undefined || this.#timer.atMs > slot * SLOT_MS) this.#arm();
+    if (this.#timer === undefined || this.#timer.atMs > slot * this.#options.slotMs) this.#arm();
   }
 
   #unslot(mailbox: HeldId): void {
-    const slot = slotOf(mailbox);
+    const slot = this.#slotOf(mailbox);
     const mailboxes = this.#slots.get(slot);
     if (mailboxes?.delete(mailbox) && mailboxes.size === 0) this.#slots.delete(slot);
+  }
+
+  #slotOf({ dueMonotonicMs }: HeldId): number {
+    return Math.ceil(dueMonotonicMs / this.#options.slotMs);
   }
 
   #nextSlot(): number | undefined {
@@ -225,8 +228,8 @@ export class Hold {
     const { clock } = this.#options;
     const slot = this.#nextSlot();
     const atMs = Math.min(
-      slot === undefined ? Number.POSITIVE_INFINITY : slot * SLOT_MS,
-      this.#overdue.size > 0 ? clock.monotonic() + ASK_EVERY_MS : Number.POSITIVE_INFINITY,
+      slot === undefined ? Number.POSITIVE_INFINITY : slot * this.#options.slotMs,
+      this.#overdue.size > 0 ? clock.monotonic() + this.#options.askEveryMs : Number.POSITIVE_INFINITY,
     );
     if (this.#closed || (this.#timer && this.#timer.atMs <= atMs)) return;
     this.#timer?.cancel();
@@ -243,7 +246,7 @@ export class Hold {
     if (this.#closed) return;
     const nowMs = this.#options.clock.monotonic();
     for (const [slot, mailboxes] of this.#slots) {
-      if (slot * SLOT_MS > nowMs) continue;
+      if (slot * this.#options.slotMs > nowMs) continue;
       this.#slots.delete(slot);
       for (const mailbox of mailboxes) {
         mailbox.life.move('overdue');
@@ -280,5 +283,3 @@ export class Hold {
     }
   }
 }
-
-const slotOf = ({ dueMonotonicMs }: HeldId): number => Math.ceil(dueMonotonicMs / SLOT_MS);

@@ -216,6 +216,8 @@ export class Session {
       clock,
       holdMs,
       bytesMax: holdBytesMax,
+      slotMs: limits.holdSlotMs,
+      askEveryMs: limits.holdAskEveryMs,
       releasedMax: limits.releasedInFlightMax,
       ends: async () => {
         const ends = await log.offsets(INGESTION_TOPIC);
