@@ -53,6 +53,9 @@ export const LIMITS = {
     readBytesMax: 4 * MIB,
     /** Records of one read of a reader without a group. */
     tailRecordsMax: 500,
+    /** Bytes that the log leaves free on its disk: events stop at the first bound, what drains it at the second. */
+    diskFreeEventsBytesMin: 64 * MIB,
+    diskFreeBytesMin: 32 * MIB,
     /** Between two tries whether a log that could not be written can be again. */
     probeEveryMs: 1_000,
     /** Bytes of such a try, at least: a full disk has room for little things, from time to time. */

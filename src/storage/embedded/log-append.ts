@@ -24,7 +24,7 @@ export interface Write {
 
 /** What is told of every transaction. `bytes`: of its records. */
 export interface Outcomes {
-  onDurable(bytes: number): void;
+  onDurable(): void;
   onFailure(error: Error, bytes: number): void;
 }
 
@@ -137,6 +137,7 @@ export class GroupCommit {
   async #write(writes: readonly WaitingWrite[]): Promise<void> {
     const bytes = writes.reduce((sum, write) => sum + write.bytes, 0);
     try {
+      this.assertDiskSpace(bytes, this.#limits.diskFreeBytesMin);
       const { positions, puts, bounds } = this.#prepare(writes);
       await this.#commit(writes, () => {
         for (const { key, value } of puts) void this.#store.chunks.put(key, value);
@@ -146,13 +147,25 @@ export class GroupCommit {
       for (const [partition, { end, bytesAfter }] of bounds) partition.grew(end, bytesAfter);
       for (const write of writes) write.onDurable?.();
       for (const [index, write] of writes.entries()) write.resolve(positions[index] ?? []);
-      this.#outcomes.onDurable(bytes);
+      this.#outcomes.onDurable();
     } catch (error) {
       this.#outcomes.onFailure(error instanceof Error ? error : new Error(String(error)), bytes);
       for (const write of writes) write.reject(error);
     } finally {
       for (const write of writes) this.#waitingBytes -= write.bytes;
     }
+  }
+
+  /**
+   * Rejects before lmdb meets a full disk: a transaction that fails while it spills pages leaves its memory damaged,
+   * and the process hangs or aborts. Pages are written anew for every change, so a write may take twice its bytes.
+   */
+  assertDiskSpace(bytes: number, freeBytesMin: number): void {
+    const freeBytes = this.#store.freeBytes();
+    if (freeBytes >= freeBytesMin + 2 * bytes) return;
+    throw new LogFullError(
+      `No space left for the log: ${freeBytes} bytes are free on its disk, and it leaves ${freeBytesMin}.`,
+    );
   }
 
   async #commit(writes: readonly WaitingWrite[], put: () => void): Promise<void> {

@@ -1,8 +1,7 @@
 /**
  * Deletes old records, in small steps. A record may go only when every group that has ever read its topic has
  * committed past it and no open reader still has to read it. So a topic that nobody has ever read keeps everything.
- * Of what may go, that goes which is older than `retainedMs` or more than `retainedBytesMax` over all partitions; and
- * all of it while the disk takes no more.
+ * Of what may go, that goes which is older than `retainedMs` or more than `retainedBytesMax` over all partitions.
  */
 import type { Cancel, Clock } from '../../clock.ts';
 import type { Logger } from '../../logger.ts';
@@ -20,8 +19,6 @@ interface Surroundings {
   readonly partitions: readonly Partition[];
   readonly cursors: () => readonly Cursor[];
   readonly usedBytes: () => number;
-  /** The log cannot be written. */
-  readonly isFailing: () => boolean;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly limits: LogLimits;
@@ -47,9 +44,7 @@ export class Retention {
 
   start(): void {
     if (this.#stopped) return;
-    const { clock, limits, isFailing } = this.#log;
-    const delayMs = isFailing() ? limits.probeEveryMs : limits.retentionEveryMs;
-    this.#cancel = clock.after(delayMs, () => {
+    this.#cancel = this.#log.clock.after(this.#log.limits.retentionEveryMs, () => {
       void this.#sweep().finally(() => this.start());
     });
   }
@@ -60,12 +55,12 @@ export class Retention {
   }
 
   async #sweep(): Promise<void> {
-    const { partitions, isFailing, limits, logger } = this.#log;
+    const { partitions, limits, logger } = this.#log;
     try {
       this.#warn();
       const releasable = partitions.map((partition) => this.#releasable(partition));
       const bytes = releasable.reduce((sum, part) => sum + part.bytes, 0);
-      const keptShare = isFailing() ? 0 : Math.min(1, limits.retainedBytesMax / bytes);
+      const keptShare = Math.min(1, limits.retainedBytesMax / bytes);
       for (const part of releasable)
         await this.#trim(part, part.partition.bytesBefore + part.bytes * (1 - keptShare));
     } catch (error) {

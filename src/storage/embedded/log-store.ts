@@ -1,5 +1,6 @@
 /** What the embedded log keeps on disk: two tables of one lmdb environment. The only file of it that opens lmdb. */
 import { randomUUID } from 'node:crypto';
+import { statfsSync } from 'node:fs';
 import { open as openFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Database } from 'lmdb';
@@ -28,6 +29,8 @@ export interface LogStore {
    * One at a time. Rejects with `LogFullError` or `LogUnavailableError`.
    */
   transaction(put: () => void): Promise<void>;
+  /** Bytes that are free on its disk. */
+  freeBytes(): number;
   /** Within a transaction: takes so many bytes on disk that nobody reads; 0 gives them back. */
   probe(bytes: number): void;
   close(): Promise<void>;
@@ -96,6 +99,10 @@ export async function openStore(dir: string, partitions: number): Promise<LogSto
     chunks,
     state,
     transaction,
+    freeBytes() {
+      const { bavail, bsize } = statfsSync(dir);
+      return bavail * bsize;
+    },
     probe: (bytes) =>
       void (bytes === 0 ? state.remove(['probe']) : state.put(['probe'], Buffer.alloc(bytes))),
     close: () => root.close(),

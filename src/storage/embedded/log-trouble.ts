@@ -7,12 +7,12 @@ interface Surroundings {
   readonly logger: Logger;
   readonly probeEveryMs: number;
   readonly probeBytesMin: number;
-  /** Writes this many bytes and throws them away. Its outcome comes back as `failed` or `succeeded`. */
+  /** Writes this many bytes, as events would be, and throws them away. */
   readonly probe: (bytes: number) => Promise<void>;
 }
 
 /**
- * Modes: writable -> failing, when a transaction fails -> writable, when one of the same size or more is durable.
+ * Modes: writable -> failing, when a write fails -> writable, when a probe of its size succeeds.
  * While failing it probes: a process that is not ready gets no events, so nothing else would show that it is again.
  */
 export class WriteTrouble {
@@ -40,27 +40,27 @@ export class WriteTrouble {
     this.#schedule();
   }
 
-  succeeded(bytes: number): void {
-    if (this.#text === undefined || bytes < this.#failedBytes) return;
-    this.#text = undefined;
-    this.#failedBytes = 0;
-    this.#cancel();
-    this.#surroundings.logger.info({}, 'the log is written again');
-  }
-
   close(): void {
     this.#closed = true;
     this.#cancel();
   }
 
   #schedule(): void {
-    const { clock, probe, probeEveryMs } = this.#surroundings;
-    this.#cancel = clock.after(probeEveryMs, () => {
-      void probe(this.#failedBytes)
-        .catch(() => {})
-        .finally(() => {
-          if (this.#text !== undefined && !this.#closed) this.#schedule();
-        });
-    });
+    const { clock, probeEveryMs } = this.#surroundings;
+    this.#cancel = clock.after(probeEveryMs, () => void this.#try());
+  }
+
+  async #try(): Promise<void> {
+    const { probe, logger } = this.#surroundings;
+    try {
+      await probe(this.#failedBytes);
+    } catch (error) {
+      this.#text = error instanceof Error ? error.message : String(error);
+      if (!this.#closed) this.#schedule();
+      return;
+    }
+    this.#text = undefined;
+    this.#failedBytes = 0;
+    logger.info({}, 'the log is written again');
   }
 }

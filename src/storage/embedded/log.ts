@@ -63,13 +63,13 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Embe
     probeEveryMs: limits.probeEveryMs,
     probeBytesMin: limits.probeBytesMin,
     probe: async (bytes) => {
+      groupCommit.assertDiskSpace(bytes, limits.diskFreeEventsBytesMin);
       await groupCommit.submit({ records: [], put: () => store.probe(bytes), putBytes: bytes });
       await groupCommit.submit({ records: [], put: () => store.probe(0) });
     },
   });
   const groupCommit = new GroupCommit(store, recent, clock, limits, {
-    onDurable(bytes) {
-      trouble.succeeded(bytes);
+    onDurable() {
       for (const delivery of deliveries()) delivery.wake();
     },
     onFailure: (error, bytes) => trouble.failed(error, bytes),
@@ -90,7 +90,6 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Embe
     partitions: allPartitions,
     cursors: () => deliveries().flatMap((delivery) => delivery.cursors),
     usedBytes,
-    isFailing: () => trouble.text !== undefined,
     clock,
     logger,
     limits,
@@ -124,10 +123,21 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Embe
     if (closing !== undefined) throw new LogUnavailableError('The log is closed.');
   }
 
+  /** Events leave the rest of the disk to what drains the log. */
+  function assertDiskSpace(bytes: number): void {
+    try {
+      groupCommit.assertDiskSpace(bytes, limits.diskFreeEventsBytesMin);
+    } catch (error) {
+      if (error instanceof LogFullError) trouble.failed(error, bytes);
+      throw error;
+    }
+  }
+
   function assertSpace(records: readonly AppendRecord[]): void {
     const isIngestion = records.some((record) => record.topic === INGESTION_TOPIC);
     const bytesMax = isIngestion ? limits.bytesMax : limits.drainBytesMax;
     const bytes = records.reduce((sum, record) => sum + recordBytes(record), groupCommit.waitingBytes);
+    if (isIngestion) assertDiskSpace(bytes);
     if (usedBytes() + bytes <= bytesMax) return;
     throw new LogFullError(`The log has reached its bound of ${bytesMax} bytes: its readers are behind.`);
   }

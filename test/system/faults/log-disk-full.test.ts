@@ -14,7 +14,7 @@ t.test(
   { skip: noSmallDisk },
   async (t) => {
     const dataDir = await dataFolder(t);
-    const disk = smallDisk(t, join(dataDir, STORE_FOLDERS.log), 48);
+    const disk = smallDisk(t, join(dataDir, STORE_FOLDERS.log), 128);
     const system = await startSystem(t, dataDir);
     const before = await residentMib(system);
     const sender = new Sender(t, system, { fillerChars: 4_000 });
