@@ -32,7 +32,7 @@ interface Found {
 const root = join(import.meta.dirname, '..');
 
 /** `undefined`: it survived. */
-async function find(mutant: Mutant): Promise<Found | undefined> {
+export async function find(mutant: Mutant): Promise<Found | undefined> {
   const folder = mkdtempSync(join(tmpdir(), 'tributary-mutant-'));
   try {
     for (const path of COPIED) cpSync(join(root, path), join(folder, path), { recursive: true });

@@ -1,8 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { mutated } from '../../tools/mutants.ts';
+import { find, mutated } from '../../tools/mutants.ts';
 import { MUTANTS, NOT_SIMULATED } from '../../tools/mutants-list.ts';
+
+t.setTimeout(5 * 60 * 1000);
 
 const root = join(import.meta.dirname, '..', '..');
 
@@ -12,6 +14,13 @@ void t.test('every mutant still applies, and changes something', async (t) => {
     const text = readFileSync(join(root, mutant.file), 'utf8');
     t.not(mutated(mutant, text), text, mutant.name);
   }
+});
+
+void t.test('a defect is found, and its history is made short', async (t) => {
+  const mutant = MUTANTS.find(({ name }) => name === 'mapping version 0 for a foreign uuid');
+  const found = mutant && (await find(mutant));
+  t.match(found?.failure, /leads to .* without an override/);
+  t.ok(found && found.records <= 5, `${found?.records} records`);
 });
 
 void t.test('what catches the others is there', async (t) => {
