@@ -89,6 +89,10 @@ export class Lane {
     return this.#retry.trouble;
   }
 
+  get needsRestart(): string | undefined {
+    return this.#retry.needsRestart;
+  }
+
   push(assignment: Assignment, records: readonly LogRecord[]): void {
     if (this.#closed) return;
     const since = this.#options.clock.monotonic();

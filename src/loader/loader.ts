@@ -30,7 +30,7 @@ export interface LoaderState {
 }
 
 export interface Loader {
-  /** Not ok: it has stopped, and only a restart can mend it. */
+  /** Not ok: it has stopped, or ClickHouse has, and only a restart can mend it. */
   health(): LoaderState;
   /** Not ok: rows do not go in at the moment; it tries again by itself and loses nothing. */
   ready(): LoaderState;
@@ -67,7 +67,7 @@ export async function startLoader(options: LoaderOptions): Promise<Loader> {
   subscribed(subscribedTo);
 
   return {
-    health: () => stateOf(fault),
+    health: () => stateOf(fault ?? [...lanes.values()].map((lane) => lane.needsRestart).find(Boolean)),
     ready: () => stateOf(fault ?? [...lanes.values()].map((lane) => lane.trouble).find(Boolean)),
     async close() {
       await Promise.all([...lanes.values()].map((lane) => lane.close()));

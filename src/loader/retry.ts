@@ -1,7 +1,7 @@
 /** Tries again until it works: for what fails because something is away. */
 import type { Clock } from '../clock.ts';
 import { LIMITS } from '../limits.ts';
-import { RowRefusedError } from '../storage/clickhouse-port.ts';
+import { ClickHouseEndedError, RowRefusedError } from '../storage/clickhouse-port.ts';
 
 /** Given up because the loader closes. What was not committed is read again. */
 export class StoppedError extends Error {
@@ -19,6 +19,8 @@ export class Retry {
   readonly #onFailure: (failure: Failure) => void;
   /** What fails at the moment, and why. */
   trouble: string | undefined;
+  /** Why trying again cannot help, if so: only a restart can. */
+  needsRestart: string | undefined;
   #stopped = false;
   #endNap: () => void = () => {};
 
@@ -43,6 +45,7 @@ export class Retry {
         if (error instanceof RowRefusedError) throw error;
         this.assertGoing();
         this.trouble = `${what}: ${error instanceof Error ? error.message : String(error)}`;
+        if (error instanceof ClickHouseEndedError) this.needsRestart = this.trouble;
         this.#onFailure({ what, error, retryInMs });
       }
       await this.#nap(retryInMs);

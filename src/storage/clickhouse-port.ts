@@ -25,6 +25,11 @@ export class RowRefusedError extends Error {
   override readonly name = 'RowRefusedError';
 }
 
+/** ClickHouse has ended in this process: only a restart of it brings it back. */
+export class ClickHouseEndedError extends Error {
+  override readonly name = 'ClickHouseEndedError';
+}
+
 /** ClickHouse refused a statement of `query`: the message is ClickHouse's own. */
 export class QueryRefusedError extends Error {
   override readonly name = 'QueryRefusedError';

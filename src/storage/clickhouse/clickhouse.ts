@@ -3,10 +3,15 @@ import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { ClickHouseClient, ClickHouseSettings } from '@clickhouse/client';
 import { LIMITS } from '../../limits.ts';
-import { type ClickHouse, QueryRefusedError, RowRefusedError } from '../clickhouse-port.ts';
+import {
+  type ClickHouse,
+  ClickHouseEndedError,
+  QueryRefusedError,
+  RowRefusedError,
+} from '../clickhouse-port.ts';
 import { type ClickHouseOptions, type Connector, connectorFor, quote } from './connect.ts';
 import { assertReadOnly } from './read-only.ts';
-import { clickHouseCode, isRowRefusal } from './refusals.ts';
+import { clickHouseCode, hasEnded, isRowRefusal } from './refusals.ts';
 
 const COMMAND_SETTINGS: ClickHouseSettings = { session_timezone: 'UTC' };
 
@@ -77,6 +82,7 @@ export async function openClickHouse(options: ClickHouseOptions): Promise<ClickH
           await answer(inserts, { query: `INSERT INTO \`${table}\` FORMAT JSONEachRow`, values });
         } catch (error) {
           if (isRowRefusal(error)) throw new RowRefusedError(messageOf(error), { cause: error });
+          if (hasEnded(error)) throw new ClickHouseEndedError(messageOf(error), { cause: error });
           throw error;
         }
       }),

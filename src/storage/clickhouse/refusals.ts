@@ -36,3 +36,8 @@ export function isRowRefusal(error: unknown): boolean {
   const code = clickHouseCode(error);
   return code !== undefined && ROW_REFUSALS.has(code);
 }
+
+/** chdb says so after a fatal signal in its process, to every statement from then on. */
+export function hasEnded(error: unknown): boolean {
+  return error instanceof Error && error.message.includes('shutting down due to a fatal error');
+}
