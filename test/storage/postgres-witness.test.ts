@@ -16,21 +16,23 @@ async function open(t: Test): Promise<{ postgres: Postgres; store: PersonStore; 
   return { postgres, store, owner: await Owner.take(store) };
 }
 
-t.test('the witness tells the folds of every save, in order, with the versions after them', async (t) => {
-  const { postgres, owner } = await open(t);
-  await owner.save(
-    await owner.work(set('ann', { a: 1 }), set('ann', { a: 2 })),
-    await owner.work(set('bob', {})),
-  );
-  await owner.write(mergeDangerously('bob', 'ann'));
-  const { rows } = await postgres.query(READ);
-  const log = { log_id: 'log', topic: 'events_plugin_ingestion' };
-  t.same(rows, [
-    { ...log, partitions: [0, 0], offsets: [0, 1], persons: [ANN], versions: [0] },
-    { ...log, partitions: [0], offsets: [2], persons: [BOB], versions: [0] },
-    { ...log, partitions: [0], offsets: [3], persons: [BOB], versions: [1] },
-  ]);
-});
+t.test(
+  'the witness tells the folds of every save, in the order of their dispatch, with the versions after them',
+  async (t) => {
+    const { postgres, owner } = await open(t);
+    await owner.save(
+      await owner.work(set('ann', { a: 1 }), set('ann', { a: 2 })),
+      await owner.work(set('bob', {})),
+    );
+    await owner.write(mergeDangerously('bob', 'ann'));
+    const { rows } = await postgres.query(READ);
+    const log = { log_id: 'log', topic: 'events_plugin_ingestion' };
+    t.same(rows, [
+      { ...log, partitions: [0, 0, 0], offsets: [0, 1, 2], persons: [ANN, BOB], versions: [0, 0] },
+      { ...log, partitions: [0], offsets: [3], persons: [BOB], versions: [1] },
+    ]);
+  },
+);
 
 t.test('what was left out of a save, and a save that was rolled back, are not in the witness', async (t) => {
   const { postgres, owner } = await open(t);
