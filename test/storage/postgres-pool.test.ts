@@ -110,26 +110,22 @@ t.test('a deadlock and a broken promise to other transactions are rolled back', 
   await postgres.query('CREATE TABLE kept AS SELECT n, 0 AS value FROM generate_series(1, 2) AS n');
   const update = (transaction: Queryable, n: number) =>
     transaction.query('UPDATE kept SET value = value + 1 WHERE n = $1', [n]);
-  let firstHeld = (): void => {};
-  const bothHeld = new Promise<void>((resolve) => {
-    firstHeld = resolve;
+  let holding = 0;
+  let onBothHold = (): void => {};
+  const bothHold = new Promise<void>((resolve) => {
+    onBothHold = resolve;
   });
-  const opposite = await Promise.all([
+  const updateBoth = (one: number, other: number) =>
     faultOf(
       postgres.transaction(async (transaction) => {
-        await update(transaction, 1);
-        await bothHeld;
-        await update(transaction, 2);
+        await update(transaction, one);
+        holding += 1;
+        if (holding === 2) onBothHold();
+        await bothHold;
+        await update(transaction, other);
       }),
-    ),
-    faultOf(
-      postgres.transaction(async (transaction) => {
-        await update(transaction, 2);
-        firstHeld();
-        await update(transaction, 1);
-      }),
-    ),
-  ]);
+    );
+  const opposite = await Promise.all([updateBoth(1, 2), updateBoth(2, 1)]);
   t.ok(opposite.includes('rolled_back'));
 });
 
