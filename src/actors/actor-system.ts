@@ -5,7 +5,7 @@
 
 export interface ActorRef<Message> {
   tell(message: Message): void;
-  /** Only when the mailbox is empty: what waits in it would be lost. */
+  /** What still waits in the mailbox may be lost. */
   stop(): void;
 }
 

@@ -318,7 +318,6 @@ class LogWorker implements Worker {
     }
     if (!this.#life.is('recovering')) return;
     this.#life.move('running');
-    this.#trouble = undefined;
     for (const [assignment, start] of starts) {
       if (this.#assigned.get(assignment.partition) !== assignment) continue;
       this.#subscription?.rewind(assignment, start);
@@ -343,7 +342,9 @@ class LogWorker implements Worker {
     const session = this.#session;
     try {
       await session.saveProgress();
+      // Not as soon as records flow again: the next save may fail as the last one did.
       this.#failuresInARow = 0;
+      this.#trouble = undefined;
     } catch (error) {
       if (session === this.#session) this.#fail(error);
     }

@@ -1,7 +1,7 @@
 /** An event inside the pipeline: decoded from its record and normalised, before it meets its person. */
 import type { CapturedEvent } from './captured.ts';
 import { asDistinctId, asToken, type DistinctId, type EventUuid, parseUuid, type TeamId } from './ids.ts';
-import { isJsonObject, type Json, type JsonObject } from './json.ts';
+import { isJsonObject, type Json, type JsonObject, objectOrEmpty } from './json.ts';
 import type { WarningType } from './outcome.ts';
 import { boundsFault, scrubText } from './scrub.ts';
 
@@ -122,8 +122,6 @@ export function openEvent({ captured, inner }: Decoded, teamId: TeamId, takenAtM
     warnings: timestampMs === undefined ? [invalidTimestamp(captured)] : [],
   };
 }
-
-const objectOrEmpty = (value: Json | undefined): JsonObject => (isJsonObject(value) ? value : {});
 
 function readTime(text: string): number | undefined {
   const ms = Date.parse(text);

@@ -8,3 +8,6 @@ export interface JsonObject {
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
+
+/** The value where it is an object, else an empty one. */
+export const objectOrEmpty = (value: Json | undefined): JsonObject => (isJsonObject(value) ? value : {});

@@ -1,5 +1,5 @@
 /** How `$set`, `$set_once` and `$unset` of an event change a person's properties. */
-import { isJsonObject, type Json, type JsonObject } from '../event/json.ts';
+import { isJsonObject, type Json, type JsonObject, objectOrEmpty } from '../event/json.ts';
 
 /** What an event asks for; empty where it asks for nothing. */
 export interface PropertyChanges {
@@ -72,8 +72,6 @@ export function sameJson(a: Json | undefined, b: Json | undefined): boolean {
     keys.every((key) => Object.hasOwn(b, key) && sameJson(a[key], b[key]))
   );
 }
-
-const objectOrEmpty = (value: Json | undefined): JsonObject => (isJsonObject(value) ? value : {});
 
 function names(value: Json | undefined): string[] {
   if (Array.isArray(value)) return value.filter((name): name is string => typeof name === 'string');

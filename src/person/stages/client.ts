@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, type JsonObject } from '../../event/json.ts';
+import { objectOrEmpty } from '../../event/json.ts';
 import { clientProperties } from '../client-properties.ts';
 import type { Stage } from '../work.ts';
 
@@ -19,5 +19,3 @@ export const clientStage: Stage = {
     };
   },
 };
-
-const objectOrEmpty = (value: Json | undefined): JsonObject => (isJsonObject(value) ? value : {});
