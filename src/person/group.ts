@@ -4,7 +4,7 @@ import type { TeamId } from '../event/ids.ts';
 import type { JsonObject } from '../event/json.ts';
 import type { GroupOnRow } from '../event/rows.ts';
 import { sameJson } from './properties.ts';
-import { jsonbBytesMax } from './size.ts';
+import { fits } from './size.ts';
 
 /** `typeIndex`: 0 to 4, the group type's place in the project. */
 export interface GroupId {
@@ -49,9 +49,6 @@ export interface ResolvedGroups {
 
 export const NO_GROUPS: ResolvedGroups = { shown: [], change: undefined, warnings: [] };
 
-/** Bytes of a group's properties in Postgres. */
-export const GROUP_BYTES_MAX = 655_360;
-
 export type GroupOutcome =
   | { readonly kind: 'changed'; readonly group: Group }
   | { readonly kind: 'same' }
@@ -62,7 +59,7 @@ export type GroupOutcome =
 export function changeGroup(group: Group | undefined, change: GroupChange): GroupOutcome {
   const { teamId, typeIndex, key, set, timestampMs } = change;
   if (group === undefined) {
-    if (jsonbBytesMax(set) > GROUP_BYTES_MAX) return { kind: 'too_large' };
+    if (!fits(set)) return { kind: 'too_large' };
     return {
       kind: 'changed',
       group: { teamId, typeIndex, key, properties: set, createdAtMs: timestampMs, version: 1 },
@@ -71,7 +68,7 @@ export function changeGroup(group: Group | undefined, change: GroupChange): Grou
   const properties = { ...group.properties, ...set };
   const createdAtMs = Math.min(group.createdAtMs, timestampMs);
   if (createdAtMs === group.createdAtMs && sameJson(properties, group.properties)) return { kind: 'same' };
-  if (jsonbBytesMax(properties) > GROUP_BYTES_MAX) return { kind: 'too_large' };
+  if (!fits(properties)) return { kind: 'too_large' };
   return { kind: 'changed', group: { ...group, properties, createdAtMs, version: group.version + 1 } };
 }
 

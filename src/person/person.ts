@@ -18,6 +18,3 @@ export const UNSAVED_VERSION = -1;
 
 /** What the row of an event without a person shows as the person's creation: PostHog's placeholder. */
 export const NO_PERSON_CREATED_AT_MS = 5_000;
-
-/** Bytes of a person's properties in Postgres: its check refuses more. */
-export const PERSON_BYTES_MAX = 655_360;

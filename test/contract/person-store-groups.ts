@@ -1,5 +1,5 @@
 /** Group types get their places once; changes of groups are folded in order, whoever else changes them. */
-import { GROUP_BYTES_MAX } from '../../src/person/group.ts';
+import { PROPERTIES_BYTES_MAX } from '../../src/person/size.ts';
 import { AT_MS, groupIdentify, groupOf, shuffled, TEAM } from '../support/person-works.ts';
 import type { ContractTest } from './person-store.ts';
 
@@ -78,7 +78,7 @@ export function groupTests(test: ContractTest): void {
   test('a change that would make a group too large is left out, and the others are not', async (t, owner, {
     andSees,
   }) => {
-    const half = 'x'.repeat(GROUP_BYTES_MAX / 2);
+    const half = 'x'.repeat(PROPERTIES_BYTES_MAX / 2);
     const tooMuch = groupOf(0, 'acme', { b: half });
     const never = groupOf(0, 'never', { a: half, b: half });
     const saved = await owner.save(

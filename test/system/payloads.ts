@@ -270,7 +270,7 @@ const SIZES: readonly Payload[] = [
   [
     "a person over Postgres' limit",
     { distinct_id: 'large', properties: { $set: { blob: noise(660_000) } } },
-    { kind: 'dead_letter', reason: 'refused_by_postgres' },
+    row({}, { person: {}, warning: 'person_properties_size_violation' }),
   ],
   [
     'the next event of the same person',
@@ -278,16 +278,21 @@ const SIZES: readonly Payload[] = [
     person({ a: 1 }),
   ],
   [
-    'the same person, once it exists, over the limit',
+    'the same person, once it exists, over the limit: no second warning within the hour',
     { distinct_id: 'large', properties: { $set: { blob: noise(660_000) } } },
-    { kind: 'dead_letter', reason: 'refused_by_postgres' },
+    person({ a: 1 }),
   ],
   // Of 130,000 bytes in Postgres, and of 910,000 as JSON in JSON.
   ...[1, 2].map(
     (n): Payload => [
       `a person that grows over the limit of an output topic (${n})`,
       { distinct_id: 'grows', properties: { $set: { [`blob ${n}`]: '\x01'.repeat(130_000) } } },
-      { kind: 'dead_letter', reason: 'row_too_large', warning: 'message_size_too_large' },
+      {
+        kind: 'dead_letter',
+        reason: 'row_too_large',
+        // The second event of the id would have the first one's warning again: once an hour is enough.
+        warning: n === 1 ? 'message_size_too_large' : 'person_properties_size_violation',
+      },
     ],
   ),
 ];

@@ -2,8 +2,8 @@ import type { EventWarning } from '../../event/event.ts';
 import type { DistinctId } from '../../event/ids.ts';
 import type { JsonObject } from '../../event/json.ts';
 import { type MergeRequest, mergeRequest } from '../merge.ts';
-import { PERSON_BYTES_MAX, type Person } from '../person.ts';
-import { jsonbBytesMax } from '../size.ts';
+import type { Person } from '../person.ts';
+import { fits, PROPERTIES_BYTES_MAX } from '../size.ts';
 import type { Stage, Work } from '../work.ts';
 
 /** Finds the event's person; `$identify`, `$create_alias` and `$merge_dangerously` join two ids on the way. */
@@ -51,15 +51,15 @@ function join(work: Work, { otherId, dangerously }: MergeRequest): Work {
     return { ...work, refused: { reason: 'merge_too_large', message } };
   }
   const properties = { ...other.properties, ...person.properties };
-  const fits = jsonbBytesMax(properties) <= PERSON_BYTES_MAX;
+  const hasRoom = fits(properties);
   const merged: Person = {
     ...person,
     createdAtMs: Math.min(person.createdAtMs, other.createdAtMs),
-    properties: fits ? properties : person.properties,
+    properties: hasRoom ? properties : person.properties,
     version: Math.max(person.version, other.version),
   };
   const next = { ...work, person: merged, mergedAway: other };
-  return fits ? next : withWarning(next, sizeWarning(next, `the properties of ${otherId} were left out`));
+  return hasRoom ? next : withWarning(next, sizeWarning(next, `the properties of ${otherId} were left out`));
 }
 
 const identified = (person: Person): Person =>
@@ -106,6 +106,6 @@ export function sizeWarning(work: Work, message: string): EventWarning {
   return warning(work, 'person_properties_size_violation', distinctId, {
     personId: work.personUuid,
     distinctId,
-    message: `a person's properties take at most ${PERSON_BYTES_MAX} bytes: ${message}`,
+    message: `a person's properties take at most ${PROPERTIES_BYTES_MAX} bytes: ${message}`,
   });
 }

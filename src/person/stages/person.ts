@@ -1,7 +1,7 @@
 import { VOLATILE_KEYS } from '../client-properties.ts';
-import { PERSON_BYTES_MAX, type Person, UNSAVED_VERSION } from '../person.ts';
+import { type Person, UNSAVED_VERSION } from '../person.ts';
 import { applyChanges, type Changes, changesOf, propertyChanges } from '../properties.ts';
-import { jsonbBytesMax } from '../size.ts';
+import { fits, jsonbBytesMax } from '../size.ts';
 import type { Stage, Work } from '../work.ts';
 import { sizeWarning } from './identity.ts';
 
@@ -29,7 +29,7 @@ export const personStage: Stage = {
     const changed = { ...person, properties };
     if (!ALWAYS_WRITTEN.has(event.name) && !isWorthWriting(changes, person))
       return { ...work, shown: changed };
-    if (!fits(changed, person)) return tooLarge(work, person);
+    if (!hasRoom(changed, person)) return tooLarge(work, person);
     return { ...work, person: changed };
   },
 };
@@ -53,15 +53,14 @@ function newPerson(work: Work): Work {
     version: UNSAVED_VERSION,
   };
   const person = { ...bare, properties: { ...setOnce, ...set, ...bare.properties } };
-  return fits(person, bare) ? { ...work, person } : tooLarge(work, bare);
+  return hasRoom(person, bare) ? { ...work, person } : tooLarge(work, bare);
 }
 
 const NOTHING = { set: {}, setOnce: {} };
 
 /** One that is too large already may become smaller. */
-function fits(changed: Person, before: Person): boolean {
-  const bytes = jsonbBytesMax(changed.properties);
-  return bytes <= PERSON_BYTES_MAX || bytes <= jsonbBytesMax(before.properties);
+function hasRoom(changed: Person, before: Person): boolean {
+  return fits(changed.properties) || jsonbBytesMax(changed.properties) <= jsonbBytesMax(before.properties);
 }
 
 function tooLarge(work: Work, person: Person): Work {
