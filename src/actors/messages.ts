@@ -12,7 +12,7 @@ import {
   warningRow,
 } from '../event/rows.ts';
 import type { FoldOutcome } from '../person/fold.ts';
-import { type Group, type GroupChange, groupKey } from '../person/group.ts';
+import { type Group, type GroupId, groupKey } from '../person/group.ts';
 import type { Person } from '../person/person.ts';
 import { rawPayload } from '../raw-payload.ts';
 import type { AppendRecord } from '../storage/event-log.ts';
@@ -71,7 +71,8 @@ export class Messages {
     }
     for (const { person } of folded.merged) this.#deleted(person);
     for (const group of groups) this.#group(group);
-    for (const change of oversized) this.#oversized(change);
+    for (const change of oversized)
+      this.#warnOfGroup(change, 'the group would be too large: the change was left out');
     folded.outcomes.forEach((outcome, index) => {
       const entry = routed[index]?.entry;
       if (entry) this.#outcome(entry, outcome);
@@ -184,14 +185,14 @@ export class Messages {
   #group(group: Group): void {
     const row = groupRow(group);
     if (isLonger(row, this.#options.bytesMax)) {
-      this.#oversized(group);
+      this.#warnOfGroup(group, NOT_SHOWN);
       return;
     }
     this.#add('clickhouse_groups', groupKey(group), row, {});
   }
 
-  #oversized({ teamId, typeIndex, key }: GroupChange | Group): void {
-    const details = { groupTypeIndex: typeIndex, groupKey: key, message: NOT_SHOWN };
+  #warnOfGroup({ teamId, typeIndex, key }: GroupId, message: string): void {
+    const details = { groupTypeIndex: typeIndex, groupKey: key, message };
     const type = 'group_upsert_message_size_too_large';
     this.#warn(teamId, key, { type, sourceId: `${typeIndex}:${key}`, details });
   }

@@ -22,6 +22,11 @@ const merge = (distinctId: string, other: string): ClientEvent => ({
 });
 const uuidOf = (distinctId: string) => derivePersonUuid(TEAM, asDistinctId(distinctId));
 
+/** Ids whose records are in one order. */
+const ofOnePartition = Array.from({ length: 20 }, (_, index) => `id-${index}`).filter(
+  (id) => partitionOf(captureKey(TOKEN, asDistinctId(id)), 2) === 0,
+);
+
 t.test('an answer that a merge has overtaken brings nobody back', async (t) => {
   const harness = await workerHarness(t);
   const before = await harness.start();
@@ -71,10 +76,7 @@ t.test('an answer that a merge has overtaken brings nobody back', async (t) => {
 t.test('changes of one group go in the order of the log, whoever sends them', async (t) => {
   const harness = await workerHarness(t);
   const worker = await harness.start(undefined, { limits: { flushLingerMs: 200 } });
-  const inFirst = Array.from({ length: 20 }, (_, index) => `id-${index}`).filter(
-    (id) => partitionOf(captureKey(TOKEN, asDistinctId(id)), 2) === 0,
-  );
-  const [x = '', y = ''] = inFirst;
+  const [x = '', y = ''] = ofOnePartition;
   const describe = (distinctId: string, n: number): ClientEvent => ({
     event: '$groupidentify',
     distinctId,
@@ -108,7 +110,8 @@ t.test('events without a profile take no place among the group types', async (t)
 t.test('aliases in a circle end as one person', async (t) => {
   const harness = await workerHarness(t);
   const worker = await harness.start();
-  const ids = ['a', 'b', 'c'];
+  const ids = ofOnePartition.slice(0, 3);
+  const [a = '', b = '', c = ''] = ids;
   await harness.capture(ids.map((id) => seen(id)));
   await harness.settled(3);
   const alias = (distinctId: string, other: string): ClientEvent => ({
@@ -116,19 +119,12 @@ t.test('aliases in a circle end as one person', async (t) => {
     distinctId,
     properties: { alias: other },
   });
-  await harness.capture([
-    alias('a', 'b'),
-    alias('b', 'c'),
-    alias('c', 'a'),
-    alias('b', 'a'),
-    alias('a', 'a'),
-  ]);
+  await harness.capture([alias(a, b), alias(b, c), alias(c, a), alias(b, a), alias(a, a)]);
   t.match(await harness.settled(8), { rows: 8, imbalance: 0 });
   const { rows } = await harness.postgres.query(
     'SELECT count(DISTINCT person_id)::int AS persons, count(*)::int AS ids FROM posthog_persondistinctid',
   );
-  t.match(rows, [{ ids: 3 }]);
-  t.ok(Number(rows[0]?.['persons']) <= 2, 'identified ones stay apart');
+  t.same(rows, [{ persons: 1, ids: 3 }]);
   await worker.close();
 });
 
