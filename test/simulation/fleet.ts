@@ -53,7 +53,8 @@ class Fleet {
     const { root = join(import.meta.dirname, '..', '..') } = this.#options;
     const child = fork(join(root, 'test', 'simulation', 'seed-child.ts'), {
       cwd: root,
-      execArgv: ['--import=tsx'],
+      // One child for each core: helper threads would only take turns with them.
+      execArgv: ['--single-threaded-gc', '--import=tsx'],
     });
     try {
       while (await this.#job(child)) this.#options.onProgress?.(this.#done);
