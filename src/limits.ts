@@ -99,6 +99,8 @@ export const LIMITS = {
     progressEveryMs: 1_000,
     /** How long a stop waits for what was read to get its rows; the rest is replayed. */
     closeMs: 3_000,
+    /** How long it waits for the log to take the last commits, which only those need who watch the log. */
+    closeCommitMs: 1_000,
     identityCacheBytesMax: 64 * MIB,
     /** Distinct ids that one merge moves; a merge of more is a dead letter. */
     mergeIdsMax: 10_000,
@@ -111,6 +113,8 @@ export const LIMITS = {
     duplicateWindowMs: 10 * 60 * 1000,
     recoverBackoffMinMs: 100,
     recoverBackoffMaxMs: 5_000,
+    /** Before a worker takes its partitions again that another one has taken: it may not own them any more. */
+    fencedBackoffMs: 1_000,
   },
   loader: {
     batchRowsMax: 50_000,

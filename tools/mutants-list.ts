@@ -28,9 +28,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'commit one offset too far',
-    file: 'src/actors/session.ts',
-    search: 'await this.#options.commit(part.assignment, lowEnd);',
-    replacement: 'await this.#options.commit(part.assignment, lowEnd + 1);',
+    file: 'src/actors/committer.ts',
+    search: 'await this.#commit(offset);',
+    replacement: 'await this.#commit(offset + 1);',
   },
   {
     name: 'refused merge kept in memory',

@@ -13,6 +13,7 @@ import type { TeamStore } from '../storage/team-store.ts';
 import { INGESTION_TOPIC } from '../storage/topics.ts';
 import { type Acquisition, acquire } from './acquire.ts';
 import type { ActorSystem } from './actor-system.ts';
+import { Committer } from './committer.ts';
 import { Dispatcher } from './dispatcher.ts';
 import type { Duplicates } from './duplicates.ts';
 import type { Entry } from './entry.ts';
@@ -64,7 +65,7 @@ interface Part {
   readonly epoch: number;
   readonly ledger: Ledger;
   readonly lane: Lane;
-  committed: number;
+  readonly committer: Committer;
 }
 
 export class Session {
@@ -153,7 +154,7 @@ export class Session {
     return this.#hold.find(eventUuid);
   }
 
-  /** Saves where every partition stands, if anything has happened, and commits the low ends. */
+  /** Saves where every partition stands, if anything has happened, and begins to commit the low ends. */
   async saveProgress(): Promise<void> {
     await this.#inTurn(async () => {
       const changed = [...this.#parts.values()].filter(({ ledger }) => ledger.changed);
@@ -164,15 +165,16 @@ export class Session {
         foldedBelow: part.ledger.lowEnd,
       }));
       await this.#options.store.saveProgress(partitions);
-      await Promise.all(
-        changed.map(async (part, index) => {
-          const lowEnd = partitions[index]?.foldedBelow ?? 0;
-          if (this.#closed || lowEnd <= part.committed) return;
-          part.committed = lowEnd;
-          await this.#options.commit(part.assignment, lowEnd);
-        }),
-      );
+      for (const [index, { committer }] of changed.entries()) {
+        committer.reach(partitions[index]?.foldedBelow ?? 0);
+      }
     });
+    for (const { committer } of this.#parts.values()) committer.again();
+  }
+
+  /** Resolves once nothing is being committed. */
+  async committed(): Promise<void> {
+    await Promise.all([...this.#parts.values()].map(({ committer }) => committer.settled()));
   }
 
   /** Resolves once everything received has its row on the output topics, or the session is closed. */
@@ -192,7 +194,10 @@ export class Session {
   /** Drops everything that is not durable. A save under way may still happen: the next epoch waits it out. */
   close(): void {
     this.#closed = true;
-    for (const { lane } of this.#parts.values()) lane.close();
+    for (const { lane, committer } of this.#parts.values()) {
+      lane.close();
+      committer.close();
+    }
     this.#hold.close();
     this.#dispatcher.close();
     this.#flusher.close();
@@ -253,8 +258,19 @@ export class Session {
   async #acquire(assignment: Assignment): Promise<number> {
     const { past, start, ...part } = await acquire(this.#options, assignment);
     const lane = this.#lane(assignment, part.ledger, past);
-    this.#parts.set(assignment.partition, { ...part, assignment, lane, committed: part.ledger.lowEnd });
+    const committer = this.#committer(assignment);
+    this.#parts.set(assignment.partition, { ...part, assignment, lane, committer });
+    committer.reach(part.ledger.lowEnd);
     return start;
+  }
+
+  #committer(assignment: Assignment): Committer {
+    const { commit, logger } = this.#options;
+    const { partition } = assignment;
+    return new Committer(
+      (offset) => commit(assignment, offset),
+      (error) => logger.warn({ partition, error: String(error) }, 'the log took no commit'),
+    );
   }
 
   #lane({ topic, partition }: Assignment, ledger: Ledger, past: Acquisition['past']): Lane {

@@ -14,7 +14,7 @@ import type { DerivePersonUuid } from '../event/ids.ts';
 import type { Logger } from '../logger.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Assignment, EventLog, LogRecord, Subscription } from '../storage/event-log.ts';
-import { LogReplacedError, type PersonStore } from '../storage/person-store.ts';
+import { FencedError, LogReplacedError, type PersonStore } from '../storage/person-store.ts';
 import type { TeamStore } from '../storage/team-store.ts';
 import { INGESTION_TOPIC } from '../storage/topics.ts';
 import { Duplicates } from './duplicates.ts';
@@ -23,6 +23,7 @@ import { HoldWatch } from './hold-watch.ts';
 import { InvariantError, Lifecycle, type Moves } from './lifecycle.ts';
 import { createNactSystem } from './nact.ts';
 import { Session, type WorkerLimits } from './session.ts';
+import { type Tenure, Tenures } from './tenure.ts';
 import type { Transform } from './transforms.ts';
 import { WarningDebounce } from './warning-debounce.ts';
 import { workerMetrics } from './worker-metrics.ts';
@@ -86,9 +87,7 @@ class LogWorker implements Worker {
   readonly #options: WorkerOptions;
   readonly #metrics;
   readonly #life = new Lifecycle<Mode>('worker', MOVES, 'running');
-  readonly #assigned = new Map<number, Assignment>();
-  /** Given to us, whether taken already or not. */
-  readonly #given = new Map<number, Assignment>();
+  readonly #tenures = new Tenures();
   readonly #holdWatch: HoldWatch;
   /** Of each partition: what was seen is not forgotten in a recovery. */
   readonly #duplicates = new Map<number, Duplicates>();
@@ -120,13 +119,7 @@ class LogWorker implements Worker {
       topics: [INGESTION_TOPIC],
       recordsMax: this.#options.limits.pollRecordsMax,
       onAssign: (assignment) => this.#assign(assignment),
-      onRevoke: ({ partition }) => {
-        this.#assigned.delete(partition);
-        this.#given.delete(partition);
-        this.#duplicates.delete(partition);
-        // Work of this partition may be joined with that of others: all of it starts anew.
-        this.#recover('a partition was revoked');
-      },
+      onRevoke: (assignment) => this.#revoke(assignment),
       onRecords: ({ partition }, records) => this.#receive(partition, records),
       onError: (error) => {
         this.#stopped = error.message;
@@ -146,12 +139,8 @@ class LogWorker implements Worker {
   }
 
   taken(): Promise<void> {
-    if (this.#hasTakenAll) return Promise.resolve();
+    if (this.#tenures.areTaken) return Promise.resolve();
     return new Promise((resolve) => this.#onTaken.push(resolve));
-  }
-
-  get #hasTakenAll(): boolean {
-    return this.#given.size > 0 && this.#given.size === this.#assigned.size;
   }
 
   held(eventUuid: string): HoldReport | undefined {
@@ -165,9 +154,11 @@ class LogWorker implements Worker {
     this.#life.move('closing');
     this.#pauseAll();
     if (running) {
+      for (const { life } of this.#tenures.in('taken')) life.move('draining');
       try {
         await Promise.race([this.#session.drained(), sleep(clock, limits.closeMs)]);
         await this.#session.saveProgress();
+        await Promise.race([this.#session.committed(), sleep(clock, limits.closeCommitMs)]);
       } catch (error) {
         logger.warn({ error: messageOf(error) }, 'progress could not be saved: more is replayed');
       }
@@ -236,20 +227,27 @@ class LogWorker implements Worker {
   }
 
   async #assign(assignment: Assignment): Promise<number | 'committed'> {
-    this.#given.set(assignment.partition, assignment);
+    const { life } = this.#tenures.begin(assignment);
     for (;;) {
       const session = this.#session;
       const start = await this.#acquire(session, assignment);
       if (this.#life.is('closing', 'closed') || this.#refused !== undefined) return 'committed';
-      if (this.#given.get(assignment.partition) !== assignment) {
+      if (life.is('revoked')) {
         session.forget(assignment);
         return 'committed';
       }
       if (session !== this.#session || start === undefined) continue;
-      this.#assigned.set(assignment.partition, assignment);
-      if (this.#hasTakenAll) for (const resolve of this.#onTaken.splice(0)) resolve();
+      life.move('taken');
+      if (this.#tenures.areTaken) for (const resolve of this.#onTaken.splice(0)) resolve();
       return start;
     }
+  }
+
+  /** Work of this partition may be joined with that of others: all of it starts anew. */
+  #revoke(assignment: Assignment): void {
+    if (!this.#tenures.end(assignment)) return;
+    this.#duplicates.delete(assignment.partition);
+    this.#recover('a partition was revoked', 0);
   }
 
   /** Asks until it is answered. `undefined`: the session is over. */
@@ -273,7 +271,19 @@ class LogWorker implements Worker {
   #fail(error: unknown): void {
     if (error instanceof InvariantError) this.#options.onFault(error);
     else if (error instanceof LogReplacedError) this.#refuse(error);
-    else this.#recover(messageOf(error));
+    else {
+      // Who was fenced hears a little later from the log that the partition is not its any more.
+      const { fencedBackoffMs } = this.#options.limits;
+      this.#recover(messageOf(error), error instanceof FencedError ? fencedBackoffMs : this.#nextBackoffMs());
+    }
+  }
+
+  /** More after each failure, until progress is saved again. */
+  #nextBackoffMs(): number {
+    const { recoverBackoffMinMs, recoverBackoffMaxMs } = this.#options.limits;
+    const backoffMs = Math.min(recoverBackoffMinMs * 2 ** this.#failuresInARow, recoverBackoffMaxMs);
+    this.#failuresInARow += 1;
+    return backoffMs;
   }
 
   /** Nothing is read of a log that is not the one that was read before, until somebody says that it may be. */
@@ -287,46 +297,47 @@ class LogWorker implements Worker {
     this.#session.close();
   }
 
-  #recover(reason: string): void {
+  #recover(reason: string, backoffMs: number): void {
     if (!this.#life.is('running') || this.#refused !== undefined) return;
     this.#life.move('recovering');
     this.#trouble = reason;
     this.#metrics.recoveries.inc();
     this.#options.logger.warn({ reason }, 'what is in memory is dropped, and replayed from the log');
-    void this.#replay().catch((error) => this.#options.onFault(error));
+    void this.#replay(backoffMs).catch((error) => this.#options.onFault(error));
   }
 
-  async #replay(): Promise<void> {
-    const { clock, limits } = this.#options;
+  async #replay(backoffMs: number): Promise<void> {
     this.#pauseAll();
     this.#session.close();
-    const backoffMs = Math.min(
-      limits.recoverBackoffMinMs * 2 ** this.#failuresInARow,
-      limits.recoverBackoffMaxMs,
-    );
-    this.#failuresInARow += 1;
-    await sleep(clock, backoffMs);
+    await sleep(this.#options.clock, backoffMs);
     this.#session = this.#newSession();
-    const starts = new Map<Assignment, number>();
-    for (const assignment of this.#assigned.values()) {
-      const start = await this.#acquire(this.#session, assignment);
+    const starts = new Map<Tenure, number>();
+    // Those as well that are given to us meanwhile: what comes of them is not received before the end.
+    for (let tenure = this.#untaken(starts); tenure !== undefined; tenure = this.#untaken(starts)) {
+      if (tenure.life.is('taken')) tenure.life.move('retaking');
+      const start = await this.#acquire(this.#session, tenure.assignment);
       if (start === undefined) return;
-      starts.set(assignment, start);
+      starts.set(tenure, start);
     }
-    for (const assignment of starts.keys()) {
-      if (this.#assigned.get(assignment.partition) !== assignment) this.#session.forget(assignment);
+    for (const { assignment, life } of starts.keys()) {
+      if (life.is('revoked')) this.#session.forget(assignment);
     }
     if (!this.#life.is('recovering')) return;
     this.#life.move('running');
-    for (const [assignment, start] of starts) {
-      if (this.#assigned.get(assignment.partition) !== assignment) continue;
+    for (const [{ assignment, life }, start] of starts) {
+      if (life.is('revoked')) continue;
+      life.move('taken');
       this.#subscription?.rewind(assignment, start);
       this.#subscription?.resume(assignment);
     }
   }
 
+  #untaken(starts: ReadonlyMap<Tenure, number>): Tenure | undefined {
+    return this.#tenures.in('taken', 'retaking').find((tenure) => !starts.has(tenure));
+  }
+
   #pauseAll(): void {
-    for (const assignment of this.#assigned.values()) this.#subscription?.pause(assignment);
+    for (const { assignment } of this.#tenures.in('taken')) this.#subscription?.pause(assignment);
   }
 
   #scheduleProgress(): void {
