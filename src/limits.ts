@@ -64,6 +64,47 @@ export const LIMITS = {
     /** Chunks that one transaction deletes. */
     retentionChunksMax: 256,
   },
+  kafka: {
+    /** Records and bytes of one produce request. */
+    requestRecordsMax: 10_000,
+    requestBytesMax: 8 * MIB,
+    /** Bytes of one partition's batch in it (Kafka: `max.message.bytes`); a larger record has a batch to itself. */
+    batchBytesMax: 960_000,
+    /** `max.message.bytes` that a topic needs: an event with its key and headers. */
+    messageBytesMin: 1_048_588,
+    /** How long the first append after a silence waits for company. */
+    lingerMs: 2,
+    /** Bytes of appends that wait or are on their way; past it they are refused as if the log were full. */
+    queueBytesMax: 128 * MIB,
+    /** An append that takes longer counts as failed, outcome unknown. */
+    appendTimeoutMs: 10_000,
+    connectTimeoutMs: 1_000,
+    /** One request without an answer. */
+    requestTimeoutMs: 5_000,
+    /** Offsets and commits that were asked for. */
+    askTimeoutMs: 5_000,
+    retryBackoffMinMs: 50,
+    retryBackoffMaxMs: 1_000,
+    /** A member without a heartbeat for this long has lost its partitions. */
+    sessionTimeoutMs: 10_000,
+    /** How long a rebalance waits for a member that does not answer. */
+    rebalanceTimeoutMs: 10_000,
+    heartbeatEveryMs: 400,
+    /** How often a member looks whether its session is over. */
+    watchEveryMs: 250,
+    /** How long a new partition waits for its former owner to hear that it has lost it. */
+    handOverMs: 100,
+    /** How long the broker holds an empty fetch. */
+    fetchWaitMs: 50,
+    fetchPartitionBytesMax: 1 * MIB,
+    fetchBytesMax: 8 * MIB,
+    /** Records of one call of a reader without a group. */
+    tailRecordsMax: 500,
+    /** How often an idle process looks whether a broker answers. */
+    probeEveryMs: 2_000,
+    /** How long leaving a group, or the log, may take. */
+    closeMs: 1_500,
+  },
   worker: {
     /** Records of one poll. */
     pollRecordsMax: 500,
@@ -113,6 +154,10 @@ export const LIMITS = {
     duplicateWindowMs: 10 * 60 * 1000,
     recoverBackoffMinMs: 100,
     recoverBackoffMaxMs: 5_000,
+    /** Between two looks how far the worker is behind. */
+    lagEveryMs: 2_000,
+    /** After this long without any move on a partition that has work, only a restart is expected to help. */
+    stalledAfterMs: 60_000,
     /** Before a worker takes its partitions again that another one has taken: it may not own them any more. */
     fencedBackoffMs: 1_000,
   },
@@ -134,6 +179,19 @@ export const LIMITS = {
     deadLettersPerAppendMax: 100,
     retryBackoffMinMs: 100,
     retryBackoffMaxMs: 10_000,
+  },
+  /** ClickHouse's own reading of the topics. */
+  kafkaEngine: {
+    consumersPerTable: 1,
+    /** A block is inserted when it has so many rows, or is so old. */
+    blockRowsMax: 50_000,
+    flushIntervalMs: 1_000,
+    /** How often is looked for rows that it refused, how far back at the start and how far back later. */
+    lookEveryMs: 5_000,
+    lookBackFirstMs: 24 * 60 * 60 * 1000,
+    lookBackMs: 60_000,
+    /** Refused rows of one query. */
+    refusedRowsMax: 1_000,
   },
   postgres: {
     statementTimeoutMs: 5_000,

@@ -77,7 +77,7 @@ export class Lane {
   readonly #queue: Poll[] = [];
   readonly #resent = new Set<FoldedRange>();
   /** Who asked for the pause. */
-  readonly #askers = new Set<unknown>();
+  readonly #askers = new Map<unknown, PauseReason>();
   #running = false;
   #onIdle: (() => void)[] = [];
   /** Why nothing moves at the moment. */
@@ -116,7 +116,7 @@ export class Lane {
   hold(asker: unknown, reason: PauseReason): void {
     if (this.#life.is('closed')) return;
     if (!this.#askers.has(asker)) this.#options.onPause(reason);
-    this.#askers.add(asker);
+    this.#askers.set(asker, reason);
     if (!this.#life.is('flowing')) return;
     this.#life.move('paused');
     this.#options.pause();
@@ -134,6 +134,11 @@ export class Lane {
     const { ledger, inFlightMax } = this.#options;
     if (ledger.taken >= inFlightMax) this.hold(ledger, 'partition');
     else if (ledger.taken <= inFlightMax / 2) this.go(ledger);
+  }
+
+  /** Whose bounds keep it from being read. */
+  get pausedBy(): readonly PauseReason[] {
+    return [...new Set(this.#askers.values())];
   }
 
   drained(): Promise<void> {

@@ -18,6 +18,7 @@ export class Ledger {
   readonly #fates = new Map<string, number>();
   #bytes = 0;
   #taken = 0;
+  #moves = 0;
   #changed = false;
   /** The last record that was read. */
   #landmark: Landmark | undefined;
@@ -37,6 +38,25 @@ export class Ledger {
   /** Records in flight that were taken here; what a former owner left is not among them until it is read again. */
   get taken(): number {
     return this.#taken;
+  }
+
+  /** Offset of the next record to read. */
+  get readPosition(): number {
+    return this.#readPosition;
+  }
+
+  get held(): number {
+    return this.#held.size;
+  }
+
+  /** Rises whenever a record moves on. */
+  get moves(): number {
+    return this.#moves;
+  }
+
+  /** Time of the last record that was read, milliseconds since the epoch. */
+  get recordedAtMs(): number | undefined {
+    return this.#landmark?.recordedAtMs;
   }
 
   /** Bytes of the records in flight that were taken here. */
@@ -67,7 +87,7 @@ export class Ledger {
     this.#unfinished.set(offset, bytes);
     this.#bytes += bytes;
     this.#taken += 1;
-    this.#changed = true;
+    this.#moved();
     return true;
   }
 
@@ -78,7 +98,7 @@ export class Ledger {
     this.#held.set(offset, bytes);
     this.#bytes -= bytes;
     this.#taken -= 1;
-    this.#changed = true;
+    this.#moved();
   }
 
   /** It goes on. */
@@ -88,7 +108,7 @@ export class Ledger {
     this.#held.delete(offset);
     this.#bytes += bytes;
     this.#taken += 1;
-    this.#changed = true;
+    this.#moved();
   }
 
   finish(offset: number, fate: Fate): void {
@@ -117,6 +137,11 @@ export class Ledger {
   #count(fate: Fate): void {
     const key = fateKey(fate);
     this.#fates.set(key, (this.#fates.get(key) ?? 0) + 1);
+    this.#moved();
+  }
+
+  #moved(): void {
+    this.#moves += 1;
     this.#changed = true;
   }
 

@@ -23,6 +23,7 @@ import { Hold } from './hold.ts';
 import type { HoldReport } from './hold-report.ts';
 import type { HoldWatch } from './hold-watch.ts';
 import { Identities } from './identities.ts';
+import type { Standing } from './lag-watch.ts';
 import { Lane } from './lane.ts';
 import type { Ledger } from './ledger.ts';
 import { type MessageOptions, Messages } from './messages.ts';
@@ -147,6 +148,13 @@ export class Session {
     }
     part.lane.receive(records);
     this.#relieve();
+  }
+
+  standings(): readonly Standing[] {
+    return [...this.#parts].map(([partition, { ledger, lane }]) => {
+      const { readPosition, recordedAtMs, taken: inFlight, held, moves } = ledger;
+      return { partition, readPosition, recordedAtMs, inFlight, held, moves, pausedBy: lane.pausedBy };
+    });
   }
 
   /** What the hold knows of an event that waits. */

@@ -20,6 +20,7 @@ import { INGESTION_TOPIC } from '../storage/topics.ts';
 import { Duplicates } from './duplicates.ts';
 import type { HoldNotice, HoldReport } from './hold-report.ts';
 import { HoldWatch } from './hold-watch.ts';
+import type { Standing } from './lag-watch.ts';
 import { InvariantError, Lifecycle, type Moves } from './lifecycle.ts';
 import { createNactSystem } from './nact.ts';
 import { Session, type WorkerLimits } from './session.ts';
@@ -69,6 +70,8 @@ export interface Worker {
   ready(): WorkerHealth;
   /** Resolves once every partition that it was given so far is taken: from then on records flow. */
   taken(): Promise<void>;
+  /** Where it stands in each of its partitions. */
+  standings(): readonly Standing[];
   /** What the hold knows of an event: that it waits, or why it went on. */
   held(eventUuid: string): HoldReport | undefined;
   /** Finishes what was read, as far as `closeMs` goes, and saves the progress. */
@@ -141,6 +144,10 @@ class LogWorker implements Worker {
   taken(): Promise<void> {
     if (this.#tenures.areTaken) return Promise.resolve();
     return new Promise((resolve) => this.#onTaken.push(resolve));
+  }
+
+  standings(): readonly Standing[] {
+    return this.#session.standings();
   }
 
   held(eventUuid: string): HoldReport | undefined {
