@@ -2,10 +2,13 @@
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { type KafkaBroker, kafkaMissing, startKafka } from '../tools/kafka/broker.ts';
+import { newRunFolder, removeFolder } from '../tools/kafka/folder.ts';
 import { indent, tapResults } from '../tools/test-results.ts';
-import { prerequisites, select } from '../tools/test-selection.ts';
+import { isKafkaTest, prerequisites, select } from '../tools/test-selection.ts';
 
 const ci = process.env['CI'] === 'true';
+const kafkaHosts = process.env['KAFKA_HOSTS'];
 /** Of the project: npm starts its scripts there. */
 const root = process.cwd();
 const given = process.argv.slice(2).map((file) => relative(root, file));
@@ -13,7 +16,10 @@ const all = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' 
   .filter((file) => file.endsWith('.test.ts'))
   .map((file) => join('test', file))
   .sort();
-const { run, leftOut } = select(given.length > 0 ? given : all, prerequisites(ci));
+const { run, leftOut } = await select(
+  given.length > 0 ? given : all,
+  prerequisites({ ci, kafkaHosts, kafkaMissing }),
+);
 
 const totals = { passed: 0, failed: 0, skipped: leftOut.length };
 
@@ -39,10 +45,11 @@ const results = tapResults(({ file, durationMs, passed, failures, skipped }) => 
 });
 
 /** Resolves with tap's exit code. Its standard error, where files write theirs, passes through. */
-function runTap(files: readonly string[]): Promise<number> {
+function runTap(files: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const tap = join(root, 'node_modules', '.bin', 'tap');
   const child = spawn(tap, ['--jobs=2', '--reporter=tap', ...files], {
     cwd: root,
+    env,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   child.stdout.on('data', (chunk: Buffer) => results.write(chunk));
@@ -55,13 +62,28 @@ function runTap(files: readonly string[]): Promise<number> {
   });
 }
 
+/** One broker for all the files that need one, unless there are brokers already. */
+async function withKafka<T>(run: (hosts: string | undefined) => Promise<T>): Promise<T> {
+  const dir = await newRunFolder();
+  let broker: KafkaBroker | undefined;
+  try {
+    broker = await startKafka({ dir, report, onEnd: report });
+    return await run(broker.hosts);
+  } finally {
+    await broker?.kill();
+    await removeFolder(dir);
+  }
+}
+
 for (const { file, needs } of leftOut) {
   if (ci) fail(`${file} needs ${needs}`);
   else report(`left out: ${file} needs ${needs}`);
 }
 if (run.length === 0) fail('there is no test to run');
 else {
-  const code = await runTap(run);
+  const runAll = (hosts = kafkaHosts) =>
+    runTap(run, { ...process.env, ...(hosts && { KAFKA_HOSTS: hosts }) });
+  const code = !kafkaHosts && run.some(isKafkaTest) ? await withKafka(runAll) : await runAll();
   if (code !== 0 && totals.failed === 0) fail(`tap ended with exit code ${code}`);
   if (totals.passed === 0 && totals.failed === 0) fail('no test ran');
 }

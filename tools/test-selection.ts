@@ -1,16 +1,36 @@
 /** Which test files this machine can run, and what the others need. */
+import { sep } from 'node:path';
 
 export interface Prerequisite {
-  /** Files that need it end in this. */
-  readonly suffix: string;
-  /** What they need, in words that fit after "needs". */
-  readonly needs: string;
-  isThere(): boolean;
+  isNeededBy(file: string): boolean;
+  /** What is missing here, in words that fit after "needs". */
+  missing(): Promise<string | undefined>;
 }
 
-/** `ci`: whether this run has to be complete. */
-export const prerequisites = (ci: boolean): readonly Prerequisite[] => [
-  { suffix: '.long.test.ts', needs: 'CI=true, because it takes long', isThere: () => ci },
+/** Of the run. */
+export interface Circumstances {
+  /** It has to be complete. */
+  readonly ci: boolean;
+  /** `KAFKA_HOSTS`: brokers that are there already. */
+  readonly kafkaHosts: string | undefined;
+  /** Why Kafka cannot be started here, if so. */
+  kafkaMissing(): Promise<string | undefined>;
+}
+
+export const isKafkaTest = (file: string): boolean => file.includes(`test${sep}kafka${sep}`);
+
+export const prerequisites = ({ ci, kafkaHosts, kafkaMissing }: Circumstances): readonly Prerequisite[] => [
+  {
+    isNeededBy: (file) => file.endsWith('.long.test.ts'),
+    missing: async () => (ci ? undefined : 'CI=true, because it takes long'),
+  },
+  {
+    isNeededBy: isKafkaTest,
+    async missing() {
+      const missing = kafkaHosts ? undefined : await kafkaMissing();
+      return missing && `${missing} for Kafka (or KAFKA_HOSTS)`;
+    },
+  },
 ];
 
 export interface LeftOut {
@@ -23,10 +43,16 @@ export interface Selection {
   readonly leftOut: readonly LeftOut[];
 }
 
-export function select(files: readonly string[], known: readonly Prerequisite[]): Selection {
+/** Each prerequisite is looked for once, and only if a file needs it. */
+export async function select(files: readonly string[], known: readonly Prerequisite[]): Promise<Selection> {
+  const missing = new Map<Prerequisite, string>();
+  for (const each of known) {
+    const reason = files.some((file) => each.isNeededBy(file)) ? await each.missing() : undefined;
+    if (reason !== undefined) missing.set(each, reason);
+  }
   const leftOut = files.flatMap((file) => {
-    const missing = known.filter(({ suffix, isThere }) => file.endsWith(suffix) && !isThere());
-    return missing.length === 0 ? [] : [{ file, needs: missing.map(({ needs }) => needs).join(' and ') }];
+    const needs = [...missing].filter(([each]) => each.isNeededBy(file)).map(([, reason]) => reason);
+    return needs.length === 0 ? [] : [{ file, needs: needs.join(' and ') }];
   });
   return { run: files.filter((file) => !leftOut.some((left) => left.file === file)), leftOut };
 }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { tapResults } from '../../tools/test-results.ts';
-import { type Prerequisite, prerequisites, select } from '../../tools/test-selection.ts';
+import { prerequisites, select } from '../../tools/test-selection.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const PASSING = "import t from 'tap';\nt.test('holds', async (t) => { t.ok(true); t.ok(true); });\n";
@@ -13,17 +13,22 @@ interface Run {
   readonly lines: readonly string[];
 }
 
+interface Files {
+  readonly [name: string]: string | Files;
+}
+
 /** `npm test` in a project of its own, so that nobody's records of runs are disturbed. */
-async function runTests(t: Test, files: Readonly<Record<string, string>>, ci: boolean): Promise<Run> {
+async function runTests(t: Test, files: Files, ci: boolean, more: NodeJS.ProcessEnv = {}): Promise<Run> {
   const dir = t.testdir({
     'package.json': '{"name":"tried","type":"module"}',
     '.taprc': readFileSync(join(ROOT, '.taprc'), 'utf8'),
+    bin: { node: t.fixture('symlink', process.execPath) },
     node_modules: t.fixture('symlink', join(ROOT, 'node_modules')),
     test: { ...files },
   });
   const { TAP: _, TAP_CHILD_ID: __, ...env } = process.env;
   return new Promise((resolve) => {
-    const options = { cwd: dir, env: { ...env, CI: String(ci) } };
+    const options = { cwd: dir, env: { ...env, CI: String(ci), ...more } };
     const args = ['--import', 'tsx', join(ROOT, 'test', 'run.ts')];
     const child = execFile(process.execPath, args, options, (_error, stdout) => {
       resolve({ code: child.exitCode ?? -1, lines: stdout.trimEnd().split('\n') });
@@ -63,18 +68,46 @@ t.test('with CI=true the long files run as well', async (t) => {
 });
 
 t.test('a file is left out when something that it needs is missing, and all of it is named', async (t) => {
-  const known: readonly Prerequisite[] = [
-    ...prerequisites(false),
-    { suffix: '.kafka.long.test.ts', needs: 'Java', isThere: () => false },
-    { suffix: '.pg.test.ts', needs: 'Postgres', isThere: () => true },
+  const files = [
+    'test/a.test.ts',
+    'test/c.long.test.ts',
+    'test/kafka/d.test.ts',
+    'test/kafka/e.long.test.ts',
   ];
-  t.same(select(['a.test.ts', 'b.pg.test.ts', 'c.long.test.ts', 'd.kafka.long.test.ts'], known), {
-    run: ['a.test.ts', 'b.pg.test.ts'],
+  const here = { ci: false, kafkaHosts: undefined, kafkaMissing: async () => 'Maven' };
+  const long = 'CI=true, because it takes long';
+  const kafka = 'Maven for Kafka (or KAFKA_HOSTS)';
+  t.same(await select(files, prerequisites(here)), {
+    run: ['test/a.test.ts'],
     leftOut: [
-      { file: 'c.long.test.ts', needs: 'CI=true, because it takes long' },
-      { file: 'd.kafka.long.test.ts', needs: 'CI=true, because it takes long and Java' },
+      { file: 'test/c.long.test.ts', needs: long },
+      { file: 'test/kafka/d.test.ts', needs: kafka },
+      { file: 'test/kafka/e.long.test.ts', needs: `${long} and ${kafka}` },
     ],
   });
+  const withHosts = await select(files, prerequisites({ ...here, ci: true, kafkaHosts: 'host:9092' }));
+  t.same(withHosts, { run: files, leftOut: [] });
+});
+
+t.test('Kafka is looked for only when a file needs it', async (t) => {
+  const kafkaMissing = async () => t.fail('looked for');
+  const known = prerequisites({
+    ci: false,
+    kafkaHosts: undefined,
+    kafkaMissing: async () => `${await kafkaMissing()}`,
+  });
+  t.same(await select(['test/a.test.ts'], known), { run: ['test/a.test.ts'], leftOut: [] });
+});
+
+t.test('without Java the tests of Kafka are left out with a line, and fail in CI', async (t) => {
+  const files = { 'a.test.ts': PASSING, kafka: { 'b.test.ts': PASSING } };
+  const nowhere = { PATH: join(t.testdirName, 'bin'), KAFKA_HOSTS: '' };
+  const alone = await runTests(t, files, false, nowhere);
+  t.same([alone.code, alone.lines.at(-1)], [0, '2 passed, 0 failed, 1 skipped']);
+  t.match(alone.lines.join('\n'), /left out: test.kafka.b\.test\.ts needs Java 17 or later/);
+  const inCi = await runTests(t, files, true, nowhere);
+  t.same([inCi.code, inCi.lines.at(-1)], [1, '2 passed, 1 failed, 1 skipped']);
+  t.match(inCi.lines.join('\n'), /FAIL {2}test.kafka.b\.test\.ts needs Java 17 or later/);
 });
 
 t.test('the line that closes a test counts only when it says more than its assertions', async (t) => {
