@@ -4,7 +4,8 @@ import { asEventUuid, asPersonUuid, type DerivePersonUuid, type EventUuid } from
 
 /** PostHog's, so that both derive the same person from the same distinct id. */
 const PERSON_NAMESPACE = '932979b4-65c3-4424-8467-0b66ec27bc22';
-const RECORD_NAMESPACE = '5f6a1c2e-9d0b-4e3f-8a77-3c1d2b4e5f60';
+/** ClickHouse derives the same UUIDs in `kafka-engine.ts`. */
+export const RECORD_NAMESPACE = '5f6a1c2e-9d0b-4e3f-8a77-3c1d2b4e5f60';
 
 export const derivePersonUuid: DerivePersonUuid = (teamId, distinctId) =>
   asPersonUuid(v5(`${teamId}:${distinctId}`, PERSON_NAMESPACE));

@@ -157,6 +157,8 @@ export interface DeadLetter {
   readonly detail: string;
   /** `topic:partition:offset` of the record. */
   readonly source: string;
+  /** `topic:partition:offset` of the ingestion record that it was made of, where it is another one and known. */
+  readonly origin?: string;
   readonly eventUuid: EventUuid | undefined;
   readonly eventName: string;
   readonly distinctId: string;
@@ -184,6 +186,6 @@ export function deadLetterRow(letter: DeadLetter): string {
     error_timestamp: clickHouseMicros(letter.atMs),
     error_location: letter.stage,
     error: letter.reason,
-    tags: [letter.source, letter.detail],
+    tags: [letter.source, letter.detail, ...(letter.origin === undefined ? [] : [letter.origin])],
   });
 }

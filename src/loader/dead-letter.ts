@@ -7,18 +7,21 @@ import { deriveRecordUuid } from '../ids.ts';
 import { LIMITS } from '../limits.ts';
 import { rawPayload } from '../raw-payload.ts';
 import type { AppendRecord, LogRecord } from '../storage/event-log.ts';
+import { INGESTION_TOPIC } from '../storage/topics.ts';
 
 /** `detail`: ClickHouse's words. The same record gives a row of the same id. */
 export function deadLetterOf(record: LogRecord, detail: string, atMs: number): AppendRecord {
-  const { topic, partition, offset, value } = record;
+  const { topic, partition, offset, value, headers } = record;
   const id = deriveRecordUuid(topic, partition, offset);
   const row = objectIn(value);
+  const origin = headers['source'];
   const letter = deadLetterRow({
     id,
     reason: 'refused_by_clickhouse',
     stage: 'loader',
     detail: scrubText(detail.slice(0, LIMITS.loader.refusalCharsMax)),
     source: `${topic}:${partition}:${offset}`,
+    ...(origin === undefined ? {} : { origin: `${INGESTION_TOPIC}:${origin}` }),
     eventUuid: parseUuid(text(row['uuid'])),
     eventName: text(row['event']),
     distinctId: text(row['distinct_id']),

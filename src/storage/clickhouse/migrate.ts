@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../../logger.ts';
 import type { ClickHouse } from '../clickhouse-port.ts';
+import { type KafkaEngineOptions, kafkaEngineStatements } from './kafka-engine.ts';
 import { COLUMN_TYPES, WRITTEN_COLUMNS } from './tables.ts';
 
 export interface ClickHouseMigration {
@@ -26,19 +27,42 @@ export async function readClickHouseMigrations(): Promise<readonly ClickHouseMig
 
 /**
  * Runs every migration, each of them `… IF NOT EXISTS`, so that a second run and a second process do no harm; no table
- * is ever altered. Rejects with the table and column when one that was there before cannot take what is written.
+ * is ever altered. Rejects with the table and column when one that was there before cannot take what is written. With
+ * `engine` ClickHouse reads the topics itself from then on.
  */
-export async function migrateClickHouse(clickhouse: ClickHouse, logger: Logger): Promise<void> {
-  for (const { name, sql } of await readClickHouseMigrations()) {
-    await clickhouse.command(sql);
-    logger.debug({ migration: name }, 'ClickHouse migration');
-  }
+export async function migrateClickHouse(
+  clickhouse: ClickHouse,
+  logger: Logger,
+  engine?: KafkaEngineOptions,
+): Promise<void> {
+  const run = async (migrations: readonly ClickHouseMigration[]): Promise<void> => {
+    for (const { name, sql } of migrations) {
+      await clickhouse.command(sql);
+      logger.debug({ migration: name }, 'ClickHouse migration');
+    }
+  };
+  await run(await readClickHouseMigrations());
   const faults = await columnFaults(clickhouse);
   if (faults.length > 0) {
     throw new Error(
       `ClickHouse has tables that cannot take what Tributary writes; it never alters a table that exists. ${faults.join(' ')}`,
     );
   }
+  if (engine === undefined) return;
+  await run(kafkaEngineStatements(engine));
+  await warnOfPartitionLimit(clickhouse, logger);
+}
+
+const NO_PARTITION_LIMIT = `SELECT count() AS n FROM system.settings
+WHERE name IN ('max_partitions_per_insert_block', 'throw_on_max_partitions_per_insert_block') AND value = '0'`;
+
+/** The loader says with each insert that any number of months may come at once; here only the server can. */
+async function warnOfPartitionLimit(clickhouse: ClickHouse, logger: Logger): Promise<void> {
+  if ((await clickhouse.query(NO_PARTITION_LIMIT)) !== '{"n":0}\n') return;
+  logger.warn(
+    { setting: 'throw_on_max_partitions_per_insert_block' },
+    'ClickHouse stops reading when events of more than 100 months come within a second: set this to 0 in the default profile of the server',
+  );
 }
 
 const COLUMNS = `SELECT table, name, type FROM system.columns

@@ -1,5 +1,6 @@
 /** The books of the whole system, from what is durable in Postgres and in the log. */
 import type { Books } from '../../books.ts';
+import type { DeadLetterReason } from '../../event/outcome.ts';
 import type { EventLog } from '../event-log.ts';
 import { INGESTION_TOPIC } from '../topics.ts';
 import type { Postgres } from './pool.ts';
@@ -23,7 +24,8 @@ const ADD_DOOR = `
   INSERT INTO tributary_door (kind, reason, count) SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
   ON CONFLICT (kind, reason) DO UPDATE SET count = tributary_door.count + excluded.count`;
 const ADD_REFUSED = `
-  INSERT INTO tributary_refused_row (log_id, source, reason) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`;
+  INSERT INTO tributary_refused_row (log_id, source, reason)
+  SELECT $1, source, $3 FROM unnest($2::text[]) AS source ON CONFLICT DO NOTHING`;
 
 export async function readBooks(
   postgres: Postgres,
@@ -111,11 +113,19 @@ export async function recordDoor(postgres: Postgres, counts: readonly DoorCount[
 }
 
 /** `source`: `<partition>:<offset>` of the ingestion record. A repeat of the row is not counted twice. */
-export async function recordRefusedRow(
+export const recordRefusedRow = (
   postgres: Postgres,
   logId: string,
   source: string,
-  reason: string,
+  reason: DeadLetterReason,
+): Promise<void> => recordRefusedRows(postgres, logId, [source], reason);
+
+/** `recordRefusedRow` for many at once. */
+export async function recordRefusedRows(
+  postgres: Postgres,
+  logId: string,
+  sources: readonly string[],
+  reason: DeadLetterReason,
 ): Promise<void> {
-  await postgres.query(ADD_REFUSED, [logId, source, reason]);
+  if (sources.length > 0) await postgres.query(ADD_REFUSED, [logId, sources, reason]);
 }
