@@ -2,13 +2,18 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseEnv } from 'node:util';
-import { ROLES, SETTINGS, type Setting, UNSUPPORTED } from './settings.ts';
+import { ingestionOf, mixProblems, rolesOf } from './config-mix.ts';
+import { type Ingestion, type Role, SETTINGS, type Setting, UNSUPPORTED } from './settings.ts';
 
 type ValueOf<S> = S extends Setting<infer T> ? T : never;
-type Values = { readonly [Key in keyof typeof SETTINGS]: ValueOf<(typeof SETTINGS)[Key]> };
+export type Values = { readonly [Key in keyof typeof SETTINGS]: ValueOf<(typeof SETTINGS)[Key]> };
 
 /** Every setting by its key in `SETTINGS`; `dataDir` is absolute. */
-export type Config = Omit<Values, 'devProject'> & { readonly devProject: boolean };
+export type Config = Omit<Values, 'devProject' | 'roles' | 'clickHouseIngestion'> & {
+  readonly devProject: boolean;
+  readonly roles: readonly Role[];
+  readonly clickHouseIngestion: Ingestion;
+};
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -57,20 +62,16 @@ export function readConfig(environment: Environment): Config {
 
   const entries = Object.entries(SETTINGS).map(([key, setting]) => [key, read(setting)]);
   const values: Values = Object.fromEntries(entries);
-  if (values.roles.length < ROLES.length) {
-    problems.push(
-      `TRIBUTARY_ROLES is "${values.roles.join(',')}": with the embedded log one process runs every role, ` +
-        `so leave it unset or make it "${ROLES.join(',')}"`,
-    );
-  }
-  if (values.capturePort === values.consolePort && values.capturePort !== 0) {
-    problems.push(`CONSOLE_PORT is ${values.consolePort}, as CAPTURE_PORT is: give it another port`);
-  }
+  // What does not fit has its default here: whether it mixes well is asked when everything fits.
+  if (problems.length === 0)
+    problems.push(...mixProblems(values, (name) => Boolean(environment[name]?.trim())));
   if (problems.length > 0) throw new ConfigError(problems);
   return {
     ...values,
     dataDir: resolve(values.dataDir),
     devProject: values.devProject ?? values.databaseUrl === undefined,
+    roles: rolesOf(values),
+    clickHouseIngestion: ingestionOf(values),
   };
 }
 

@@ -20,13 +20,23 @@ export interface Setting<T> {
 export const ROLES = ['capture', 'worker', 'loader'] as const;
 export type Role = (typeof ROLES)[number];
 
+const SECURITY_PROTOCOLS = ['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL'] as const;
+export type SecurityProtocol = (typeof SECURITY_PROTOCOLS)[number];
+
+const SASL_MECHANISMS = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const;
+export type SaslMechanism = (typeof SASL_MECHANISMS)[number];
+
+const INGESTIONS = ['loader', 'kafka-engine'] as const;
+export type Ingestion = (typeof INGESTIONS)[number];
+
 export const SETTINGS = {
-  roles: setting<readonly Role[]>({
+  roles: setting<readonly Role[] | undefined>({
     name: 'TRIBUTARY_ROLES',
-    default: ROLES,
-    defaultText: ROLES.join(','),
+    default: undefined,
+    defaultText: 'all that the other settings call for',
     takes: `a comma-separated list of ${ROLES.join(', ')}`,
-    meaning: 'What this process runs. With an embedded store it must be everything',
+    meaning:
+      'What this process runs. With the embedded log or the embedded PostgreSQL one process runs everything',
     read: list((text) => ROLES.find((role) => role === text)),
   }),
   dataDir: setting({
@@ -87,6 +97,58 @@ export const SETTINGS = {
     meaning: 'Partitions of a new embedded log; an existing one keeps its own',
     read: integer(1, 64),
   }),
+  kafkaHosts: setting<readonly string[] | undefined>({
+    name: 'KAFKA_HOSTS',
+    default: undefined,
+    defaultText: 'embedded log (lmdb)',
+    takes: 'a comma-separated list of brokers such as kafka-1:9092,kafka-2:9092',
+    meaning: 'Kafka for the log',
+    read: list((value) => (isHostAndPort(value) ? value : undefined)),
+  }),
+  kafkaTopicPartitions: setting({
+    name: 'KAFKA_TOPIC_PARTITIONS',
+    default: 8,
+    takes: 'a whole number, 1 to 10000',
+    meaning: 'Partitions of topics that are made on Kafka; existing ones keep their own',
+    read: integer(1, 10_000),
+  }),
+  kafkaPrefix: setting({
+    name: 'KAFKA_PREFIX',
+    default: '',
+    defaultText: 'none',
+    takes: 'at most 100 letters, digits, dots, _ and -',
+    meaning: 'Begins the names of topics and consumer groups',
+    read: (value) => (/^[\w.-]{1,100}$/.test(value) ? value : undefined),
+  }),
+  kafkaSecurityProtocol: setting<SecurityProtocol>({
+    name: 'KAFKA_SECURITY_PROTOCOL',
+    default: 'PLAINTEXT',
+    takes: `one of ${SECURITY_PROTOCOLS.join(', ')}`,
+    meaning: 'How brokers are spoken to',
+    read: (value) => SECURITY_PROTOCOLS.find((protocol) => protocol === value.toUpperCase()),
+  }),
+  kafkaSaslMechanism: setting<SaslMechanism>({
+    name: 'KAFKA_SASL_MECHANISM',
+    default: 'PLAIN',
+    takes: `one of ${SASL_MECHANISMS.join(', ')}`,
+    meaning: 'With a SASL protocol: how the user is proven',
+    read: (value) => SASL_MECHANISMS.find((mechanism) => mechanism === value.toUpperCase()),
+  }),
+  kafkaSaslUser: setting<string | undefined>({
+    name: 'KAFKA_SASL_USER',
+    default: undefined,
+    takes: 'a user name',
+    meaning: 'With a SASL protocol: the user',
+    read: text,
+  }),
+  kafkaSaslPassword: setting<string | undefined>({
+    name: 'KAFKA_SASL_PASSWORD',
+    default: undefined,
+    takes: 'a password',
+    meaning: 'With a SASL protocol: the password',
+    secret: true,
+    read: text,
+  }),
   databaseUrl: setting<string | undefined>({
     name: 'DATABASE_URL',
     default: undefined,
@@ -126,6 +188,15 @@ export const SETTINGS = {
     takes: 'a database name of letters, digits and _',
     meaning: 'Database at `CLICKHOUSE_URL`',
     read: (value) => (/^\w+$/.test(value) ? value : undefined),
+  }),
+  clickHouseIngestion: setting<Ingestion | undefined>({
+    name: 'CLICKHOUSE_INGESTION',
+    default: undefined,
+    defaultText: '`loader`, or `kafka-engine` when `KAFKA_HOSTS` and `CLICKHOUSE_URL` are both set',
+    takes: `one of ${INGESTIONS.join(', ')}`,
+    meaning:
+      'Who moves rows from the topics into the tables: the role loader, or ClickHouse itself with Kafka engine tables',
+    read: (value) => INGESTIONS.find((ingestion) => ingestion === value),
   }),
   bufferConversionSeconds: setting({
     name: 'BUFFER_CONVERSION_SECONDS',
@@ -176,12 +247,6 @@ export const SETTINGS = {
 
 /** Settings of the interface that this version cannot serve, with the one value (if any) that asks for nothing. */
 export const UNSUPPORTED: readonly { name: string; harmless?: string; instead: string }[] = [
-  { name: 'KAFKA_HOSTS', instead: 'leave it unset for the embedded log' },
-  {
-    name: 'CLICKHOUSE_INGESTION',
-    harmless: 'loader',
-    instead: 'leave it unset, the loader moves the rows',
-  },
   { name: 'SPOOL_MB', instead: 'leave it unset, there is no spool' },
 ];
 
@@ -206,8 +271,8 @@ export function settingsHelp(): string {
   });
   return `Usage: npm start
 
-Starts the whole system in one process: capture, worker, loader and what they need.
-Ctrl-C ends it.
+Starts the whole system in one process: capture, worker, loader and what they need; with
+Kafka and Postgres servers, the part of it that TRIBUTARY_ROLES names. Ctrl-C ends it.
 
 Settings are environment variables; a .env file in the current folder is read too.
 
@@ -249,6 +314,12 @@ function list<T>(item: (value: string) => T | undefined): (value: string) => rea
     const valid = items.filter((each): each is Exclude<typeof each, undefined> => each !== undefined);
     return valid.length === items.length ? valid : undefined;
   };
+}
+
+/** An IPv6 address is written in brackets. */
+function isHostAndPort(value: string): boolean {
+  const port = /^(?:[\w.-]+|\[[\da-f:.]+\]):(\d{1,5})$/i.exec(value)?.[1];
+  return port !== undefined && Number(port) >= 1 && Number(port) <= 65_535;
 }
 
 function isRange(value: string): boolean {

@@ -4,17 +4,25 @@ import { join } from 'node:path';
 import type { Config } from './config.ts';
 import type { Health } from './console/checks.ts';
 import type { Environment } from './environment.ts';
+import { LIMITS } from './limits.ts';
 import type { Logger } from './logger.ts';
 import type { Parts } from './parts.ts';
 import { openClickHouse } from './storage/clickhouse/clickhouse.ts';
 import type { ClickHouse } from './storage/clickhouse-port.ts';
-import { type EmbeddedLog, openEmbeddedLog } from './storage/embedded/log.ts';
 import { keepRunning } from './storage/embedded/postgres-keeper.ts';
 import { startEmbeddedPostgres } from './storage/embedded/postgres-server.ts';
+import type { EventLog } from './storage/event-log.ts';
+import type { KafkaConnection } from './storage/kafka/log.ts';
 import { openPostgres, type Postgres } from './storage/postgres/pool.ts';
 
 /** The folders of the data folder, one for each embedded store. */
 export const STORE_FOLDERS = { postgres: 'postgres', clickHouse: 'clickhouse', log: 'log' } as const;
+
+/** Whether a store of this process lives in the data folder: then the folder is this process's alone. */
+export function usesDataDir({ kafkaHosts, databaseUrl, clickHouseUrl, roles }: Config): boolean {
+  if (kafkaHosts === undefined || databaseUrl === undefined) return true;
+  return clickHouseUrl === undefined && roles.includes('loader');
+}
 
 export interface StartedPostgres {
   readonly postgres: Postgres;
@@ -75,16 +83,53 @@ export function startClickHouse(config: Config, parts: Parts): Promise<ClickHous
   );
 }
 
-export function startLog(config: Config, parts: Parts, { clock, logger }: Environment): Promise<EmbeddedLog> {
-  const dir = join(config.dataDir, STORE_FOLDERS.log);
+export interface StartedLog {
+  readonly log: EventLog;
+  /** Not ok while nothing can be appended. */
+  readonly ready: () => Health;
+}
+
+export function startLog(config: Config, parts: Parts, environment: Environment): Promise<StartedLog> {
+  const isEmbedded = config.kafkaHosts === undefined;
   return parts.start(
-    'embedded log',
-    async () => {
-      await makePrivate(dir);
-      return openEmbeddedLog({ dir, partitions: config.embeddedPartitions, clock, logger });
-    },
-    (log) => log.close(),
+    isEmbedded ? 'embedded log' : 'Kafka',
+    () => (isEmbedded ? openEmbedded(config, environment) : openKafka(config, environment)),
+    ({ log }) => log.close(),
   );
+}
+
+/** Each kind of log is loaded only where it is used. */
+async function openEmbedded(config: Config, { clock, logger }: Environment): Promise<StartedLog> {
+  const { openEmbeddedLog } = await import('./storage/embedded/log.ts');
+  const dir = join(config.dataDir, STORE_FOLDERS.log);
+  await makePrivate(dir);
+  const log = await openEmbeddedLog({ dir, partitions: config.embeddedPartitions, clock, logger });
+  const { bytesMax } = LIMITS.log;
+  const full = () => (log.usedBytes() < bytesMax ? undefined : `full: ${bytesMax} bytes wait to be read`);
+  return { log, ready: () => healthOf(log.trouble() ?? full()) };
+}
+
+async function openKafka(config: Config, { clock, logger, metrics }: Environment): Promise<StartedLog> {
+  const { openKafkaLog } = await import('./storage/kafka/log.ts');
+  const log = await openKafkaLog({
+    connection: kafkaConnection(config),
+    prefix: config.kafkaPrefix,
+    partitions: config.kafkaTopicPartitions,
+    clock,
+    logger,
+    metrics,
+  });
+  return { log, ready: () => healthOf(log.trouble()) };
+}
+
+function kafkaConnection(config: Config): KafkaConnection {
+  return {
+    hosts: config.kafkaHosts ?? [],
+    securityProtocol: config.kafkaSecurityProtocol,
+    saslMechanism: config.kafkaSaslMechanism,
+    saslUser: config.kafkaSaslUser,
+    saslPassword: config.kafkaSaslPassword,
+  };
 }
 
 /** Events are nobody else's to read on this machine. */

@@ -24,6 +24,7 @@ t.test('without any setting everything has its default, and an empty value count
     const config = readConfig(environment);
     t.match(config, {
       roles: ['capture', 'worker', 'loader'],
+      clickHouseIngestion: 'loader',
       dataDir: resolve('data'),
       devProject: true,
       captureHost: '127.0.0.1',
@@ -43,9 +44,18 @@ t.test('without any setting everything has its default, and an empty value count
   }
 });
 
+const SASL = { KAFKA_SECURITY_PROTOCOL: 'SASL_SSL', KAFKA_SASL_USER: 'ann', KAFKA_SASL_PASSWORD: 'secret' };
+
+/** What has to be set beside a setting of this name. */
+function contextOf(name: string): Environment {
+  if (name === 'CLICKHOUSE_INGESTION') return { KAFKA_HOSTS: 'k:9092', CLICKHOUSE_URL: 'http://h:8123' };
+  if (/^KAFKA_S/.test(name)) return { KAFKA_HOSTS: 'k:9092', ...SASL };
+  return name.startsWith('KAFKA_') ? { KAFKA_HOSTS: 'k:9092' } : {};
+}
+
 t.test('every setting is read, and says what it takes when it does not fit', async (t) => {
   const examples: Record<keyof typeof SETTINGS, readonly [valid: string, value: unknown, invalid: string]> = {
-    roles: ['loader, capture ,worker', ['loader', 'capture', 'worker'], 'capture,apps'],
+    roles: ['loader, capture ,worker', ['capture', 'worker', 'loader'], 'capture,apps'],
     dataDir: ['/tmp/elsewhere', '/tmp/elsewhere', ''],
     devProject: ['off', false, 'maybe'],
     captureHost: ['0.0.0.0', '0.0.0.0', ''],
@@ -54,11 +64,19 @@ t.test('every setting is read, and says what it takes when it does not fit', asy
     consolePort: ['65535', 65_535, '80 10'],
     consoleToken: ['a-long-secret', 'a-long-secret', 'short'],
     embeddedPartitions: ['64', 64, '0'],
+    kafkaHosts: ['k1:9092, [::1]:9093', ['k1:9092', '[::1]:9093'], 'k1:9092,k2'],
+    kafkaTopicPartitions: ['64', 64, '0'],
+    kafkaPrefix: ['eu-1.', 'eu-1.', 'a b'],
+    kafkaSecurityProtocol: ['sasl_ssl', 'SASL_SSL', 'TLS'],
+    kafkaSaslMechanism: ['scram-sha-512', 'SCRAM-SHA-512', 'GSSAPI'],
+    kafkaSaslUser: ['ann', 'ann', ''],
+    kafkaSaslPassword: ['p', 'p', ''],
     databaseUrl: ['postgres://u:p@h:5432/d', 'postgres://u:p@h:5432/d', 'mysql://h/d'],
     clickHouseUrl: ['https://h:8443', 'https://h:8443', 'h:8123'],
     clickHouseUser: ['reader', 'reader', ''],
     clickHousePassword: ['p', 'p', ''],
     clickHouseDatabase: ['events_1', 'events_1', 'a-b'],
+    clickHouseIngestion: ['kafka-engine', 'kafka-engine', 'mirror'],
     bufferConversionSeconds: ['0', 0, '3601'],
     holdMb: ['65536', 65_536, '0'],
     personCacheMb: ['512', 512, '1.5'],
@@ -69,7 +87,10 @@ t.test('every setting is read, and says what it takes when it does not fit', asy
   for (const [key, setting] of Object.entries(SETTINGS)) {
     const [, [valid, value, invalid] = ['', '', '']] =
       Object.entries(examples).find(([name]) => name === key) ?? [];
-    const config: Readonly<Record<string, unknown>> = readConfig({ [setting.name]: valid });
+    const config: Readonly<Record<string, unknown>> = readConfig({
+      ...contextOf(setting.name),
+      [setting.name]: valid,
+    });
     t.same(config[key], value, `${setting.name}=${valid}`);
     if (invalid === '') continue;
     const [problem, ...others] = problems({ [setting.name]: invalid });
@@ -96,14 +117,14 @@ t.test('all problems are told at once, unknown names among them', async (t) => {
     TRIBUTARY_DATADIR: '/tmp/x',
     CAPTURE_PORT: 'http',
     LOG_LEVEL: 'loud',
-    KAFKA_HOSTS: 'localhost:9092',
+    SPOOL_MB: '77',
   });
   t.same(
     found.map((problem) => problem.split(' ')[0]),
-    ['TRIBUTARY_DATADIR', 'KAFKA_HOSTS', 'CAPTURE_PORT', 'LOG_LEVEL'],
+    ['TRIBUTARY_DATADIR', 'SPOOL_MB', 'CAPTURE_PORT', 'LOG_LEVEL'],
   );
   t.match(found[0], 'TRIBUTARY_DATA_DIR');
-  t.equal(found[1], 'KAFKA_HOSTS is not supported by this version: leave it unset for the embedded log');
+  t.equal(found[1], 'SPOOL_MB is not supported by this version: leave it unset, there is no spool');
   t.equal(found[2], 'CAPTURE_PORT is "http": it takes a port, 0 to 65535 (0: any free one)');
 });
 
@@ -112,8 +133,64 @@ t.test('what this version cannot serve is refused, unless it asks for nothing', 
     t.match(problems({ [name]: '77' }), [`${name} is not supported by this version`]);
     if (harmless !== undefined) t.same(problems({ [name]: harmless }), []);
   }
-  t.match(problems({ TRIBUTARY_ROLES: 'capture' }), ['TRIBUTARY_ROLES is "capture"']);
-  t.match(problems({ CAPTURE_PORT: '9000', CONSOLE_PORT: '9000' }), ['CONSOLE_PORT is 9000']);
+});
+
+const KAFKA = { KAFKA_HOSTS: 'k1:9092,k2:9092' };
+const POSTGRES = { DATABASE_URL: 'postgres://u:p@h/d' };
+const CLICKHOUSE = { CLICKHOUSE_URL: 'http://h:8123' };
+const SERVERS = { ...KAFKA, ...POSTGRES, ...CLICKHOUSE };
+
+t.test('roles and ingestion follow from the stores', async (t) => {
+  const shape = (environment: Environment) => {
+    const { roles, clickHouseIngestion } = readConfig(environment);
+    return [roles.join(), clickHouseIngestion];
+  };
+  const all = 'capture,worker,loader';
+  t.same(shape(KAFKA), [all, 'loader']);
+  t.same(shape({ ...POSTGRES, ...CLICKHOUSE }), [all, 'loader']);
+  t.same(shape({ ...KAFKA, ...POSTGRES }), [all, 'loader']);
+  t.same(shape(SERVERS), ['capture,worker', 'kafka-engine']);
+  t.same(shape({ ...SERVERS, CLICKHOUSE_INGESTION: 'loader' }), [all, 'loader']);
+  t.same(shape({ ...KAFKA, ...CLICKHOUSE }), ['capture,worker', 'kafka-engine']);
+});
+
+t.test('a process may run fewer roles exactly when the log and Postgres are shared', async (t) => {
+  fc.assert(
+    fc.property(
+      fc.subarray(['capture', 'worker', 'loader'], { minLength: 1 }),
+      fc.record({ kafka: fc.boolean(), postgres: fc.boolean(), clickHouse: fc.boolean() }),
+      (roles, shared) => {
+        const found = problems({
+          TRIBUTARY_ROLES: roles.join(),
+          CLICKHOUSE_INGESTION: 'loader',
+          ...(shared.kafka ? KAFKA : {}),
+          ...(shared.postgres ? POSTGRES : {}),
+          ...(shared.clickHouse ? CLICKHOUSE : {}),
+        });
+        const fits = roles.length === 3 || (shared.kafka && shared.postgres);
+        if (found.length !== (fits ? 0 : 1)) throw new Error(`${found}`);
+        if (!fits && !shared.kafka !== found[0]?.includes('KAFKA_HOSTS')) throw new Error(found[0]);
+        if (!fits && !shared.postgres !== found[0]?.includes('DATABASE_URL')) throw new Error(found[0]);
+      },
+    ),
+  );
+  t.pass();
+});
+
+t.test('settings that contradict one another are refused, and what to do is said', async (t) => {
+  const mixes: readonly (readonly [Environment, ...RegExp[]])[] = [
+    [{ CAPTURE_PORT: '9000', CONSOLE_PORT: '9000' }, /^CONSOLE_PORT is 9000/],
+    [{ TRIBUTARY_ROLES: 'capture' }, /^TRIBUTARY_ROLES is "capture".*"capture,worker,loader"/],
+    [{ KAFKA_PREFIX: 'eu-' }, /^KAFKA_HOSTS is unset.*KAFKA_PREFIX/],
+    [{ ...KAFKA, KAFKA_SASL_USER: 'ann' }, /^KAFKA_SASL_USER is given, but KAFKA_SECURITY_PROTOCOL is/],
+    [{ ...KAFKA, ...SASL, KAFKA_SASL_USER: '' }, /^KAFKA_SECURITY_PROTOCOL is SASL_SSL.*KAFKA_SASL_USER/],
+    [{ CLICKHOUSE_INGESTION: 'kafka-engine' }, /^CLICKHOUSE_INGESTION.*KAFKA_HOSTS and CLICKHOUSE_URL/],
+    [{ ...KAFKA, CLICKHOUSE_INGESTION: 'kafka-engine' }, /set CLICKHOUSE_URL/],
+    [{ ...SERVERS, TRIBUTARY_ROLES: 'loader' }, /^TRIBUTARY_ROLES names loader.*CLICKHOUSE_INGESTION=loader/],
+  ];
+  for (const [environment, ...expected] of mixes) t.match(problems(environment), expected);
+  const ports = { CAPTURE_PORT: '9000', CONSOLE_PORT: '9000' };
+  t.same(problems({ ...SERVERS, ...ports, TRIBUTARY_ROLES: 'worker' }), [], 'capture opens no port there');
 });
 
 t.test('the development project is off when Postgres is a server, unless it is asked for', async (t) => {

@@ -37,8 +37,10 @@ export interface ConsoleOptions {
   /** 0: any free one. */
   readonly port: number;
   readonly token: string | undefined;
-  /** Where SDKs post, for `/`. */
-  readonly captureUrl: string;
+  /** What this process runs, for `/`. */
+  readonly roles: readonly string[];
+  /** Where SDKs post, for `/`; `undefined`: at another process. */
+  readonly captureUrl: string | undefined;
   readonly sources: ConsoleSources;
   readonly logger: Logger;
 }
@@ -198,10 +200,10 @@ function checksAnswer(checks: readonly Check[]): Answer {
   return { status: failed.length > 0 ? 503 : 200, body: lines.join('') };
 }
 
-function about({ captureUrl }: ConsoleOptions): string {
+function about({ roles, captureUrl }: ConsoleOptions): string {
   return `Tributary: an event pipeline that any PostHog SDK can be pointed at.
 
-SDKs post to ${captureUrl}. Here:
+This process runs ${roles.join(', ')}. SDKs post to ${captureUrl ?? 'one that runs capture'}. Here:
 
   GET  /_health    503 when a restart would help, with what has stopped
   GET  /_ready     503 while something is missing, with what it is

@@ -60,6 +60,7 @@ async function followed(t: Test, told: Told, options: Partial<FollowOptions> = {
     host: '127.0.0.1',
     port: 0,
     token: undefined,
+    roles: [],
     captureUrl: '',
     logger: silentLogger,
     sources: {

@@ -1,0 +1,84 @@
+/** What the console shows of the roles that run here. */
+import type { Worker } from '../actors/worker.ts';
+import { booksMetrics } from '../console/books-metrics.ts';
+import { asking, type Check, named } from '../console/checks.ts';
+import type { ConsoleSources } from '../console/server.ts';
+import type { Environment } from '../environment.ts';
+import type { Loader } from '../loader/loader.ts';
+import { type ClickHouse, QueryRefusedError } from '../storage/clickhouse-port.ts';
+import { readBooks } from '../storage/postgres/books.ts';
+import { readOnlyQuery } from '../storage/postgres/query.ts';
+import type { Stores } from './stores.ts';
+
+export interface Running {
+  readonly worker: Worker | undefined;
+  readonly loader: Loader | undefined;
+}
+
+export function consoleSources(
+  { clock, metrics, logger }: Environment,
+  stores: Stores,
+  { worker, loader }: Running,
+): ConsoleSources {
+  const { clickhouse, log } = stores;
+  const { postgres } = stores.postgres;
+  const publish = booksMetrics(metrics);
+  return {
+    health: () => [
+      ...(worker ? [named('worker', worker.health())] : []),
+      ...(loader ? [named('loader', loader.health())] : []),
+      named('PostgreSQL', stores.postgres.health()),
+    ],
+    ready: readiness(clock, stores, { worker, loader }),
+    async metrics() {
+      const books = readBooks(postgres, log.log).then(publish);
+      await books.catch((error: unknown) =>
+        logger.warn({ error: String(error) }, 'the books could not be read for the metrics'),
+      );
+      return metrics.text();
+    },
+    books: () => readBooks(postgres, log.log),
+    held: (eventUuid) => worker?.held(eventUuid),
+    async query(database, sql, signal) {
+      if (database === 'clickhouse') return requireClickHouse(clickhouse).query(sql, signal);
+      const rows = await readOnlyQuery(postgres, sql);
+      return rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+    },
+  };
+}
+
+/**
+ * Capture is ready while it can append: a project that cannot be asked for is judged later. A worker needs Postgres
+ * as well, a loader ClickHouse.
+ */
+function readiness(
+  clock: Environment['clock'],
+  { postgres: { postgres, ready }, log, clickhouse }: Stores,
+  { worker, loader }: Running,
+): () => Promise<readonly Check[]> {
+  const askPostgres = asking('Postgres', clock, async () => {
+    const { ok, detail } = ready();
+    if (!ok) throw new Error(detail);
+    await postgres.query('SELECT 1');
+  });
+  const askClickHouse = asking('ClickHouse', clock, async () => clickhouse?.ping());
+  return async () => {
+    const asked = await Promise.all([
+      ...(worker ? [askPostgres()] : []),
+      ...(loader ? [askClickHouse()] : []),
+    ]);
+    return [
+      ...(worker ? [named('worker', worker.ready())] : []),
+      ...(loader ? [named('loader', loader.ready())] : []),
+      named('log', log.ready()),
+      ...asked,
+    ];
+  };
+}
+
+function requireClickHouse(clickhouse: ClickHouse | undefined): ClickHouse {
+  if (clickhouse !== undefined) return clickhouse;
+  throw new QueryRefusedError(
+    'this process has no ClickHouse: ask the console of one that runs the role loader (CONSOLE_PORT), or the server itself (CLICKHOUSE_URL)',
+  );
+}

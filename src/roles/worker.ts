@@ -1,0 +1,43 @@
+/** The role worker: finds each event its person, and writes the rows. */
+import { TRANSFORMS } from '../actors/transforms.ts';
+import { startWorker, type Worker } from '../actors/worker.ts';
+import type { Config } from '../config.ts';
+import type { Environment } from '../environment.ts';
+import { LIMITS } from '../limits.ts';
+import type { Parts } from '../parts.ts';
+import { createPersonStore } from '../storage/postgres/person-store.ts';
+import type { TeamStore } from '../storage/team-store.ts';
+import type { Stores } from './stores.ts';
+
+const MIB = 1024 * 1024;
+
+export function startWorkerRole(
+  config: Config,
+  parts: Parts,
+  environment: Environment,
+  { log, postgres: { postgres } }: Stores,
+  teams: TeamStore,
+): Promise<Worker> {
+  return parts.start(
+    'worker',
+    () =>
+      startWorker({
+        ...environment,
+        log: log.log,
+        teams,
+        persons: createPersonStore(postgres, { witness: config.witness }),
+        limits: LIMITS.worker,
+        transforms: TRANSFORMS,
+        personCacheBytesMax: config.personCacheMb * MIB,
+        holdMs: config.bufferConversionSeconds * 1000,
+        holdBytesMax: config.holdMb * MIB,
+        // Uncaught, it ends the process.
+        onFault: (error) => {
+          setImmediate(() => {
+            throw error;
+          });
+        },
+      }),
+    (started) => started.close(),
+  );
+}
