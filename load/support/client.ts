@@ -13,6 +13,8 @@ export interface LoadEvent {
 export interface Answer {
   readonly status: number;
   readonly text: string;
+  /** The header `Retry-After`. */
+  readonly retryAfter: string | undefined;
 }
 
 const TIMEOUT_MS = 15_000;
@@ -51,7 +53,8 @@ export class Client {
           response.on('data', (chunk: Buffer) => chunks.push(chunk));
           response.on('error', reject);
           response.on('end', () => {
-            resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() });
+            const text = Buffer.concat(chunks).toString();
+            resolve({ status: response.statusCode ?? 0, text, retryAfter: response.headers['retry-after'] });
           });
         },
       );

@@ -8,6 +8,9 @@ const POLL_MS = 100;
 /** Fewer than a query of the console may answer. */
 const ROWS_PER_QUERY = 50_000;
 
+/** Whoever answers queries and shows the books. */
+export type Observed = Pick<System, 'query' | 'books'>;
+
 /** Uuids of events by what the clients know of them. */
 export interface Posted {
   readonly sent: ReadonlySet<string>;
@@ -21,13 +24,13 @@ export interface RowCounts {
   readonly uuids: number;
 }
 
-export async function countRows(system: System): Promise<RowCounts> {
+export async function countRows(system: Observed): Promise<RowCounts> {
   const [row] = await system.query('SELECT count() AS stored, uniqExact(uuid) AS uuids FROM events');
   return { stored: Number(row?.['stored']), uuids: Number(row?.['uuids']) };
 }
 
 /** Waits until nothing is on its way any more: in the books, and for events and persons in ClickHouse. */
-export async function settle(system: System): Promise<Books> {
+export async function settle(system: Observed): Promise<Books> {
   const deadline = systemClock.monotonic() + SETTLE_TIMEOUT_MS;
   for (;;) {
     const books = await system.books();
@@ -43,8 +46,8 @@ export async function settle(system: System): Promise<Books> {
   }
 }
 
-/** Of all persons and distinct ids: in Postgres, and in ClickHouse, which hears of them later. */
-async function versionSums(system: System): Promise<readonly unknown[]> {
+/** Of all persons and distinct ids, as two texts: in Postgres, and in ClickHouse, which hears of them later. */
+export async function versionSums(system: Observed): Promise<readonly string[]> {
   const rows = await Promise.all([
     system.query(
       `SELECT persons, person_versions, ids, id_versions
@@ -82,7 +85,7 @@ export function booksProblems(books: Books, rows: number): string[] {
 }
 
 /** No event lost, none made up, none there twice. */
-export async function rowProblems(system: System, { sent, acknowledged }: Posted): Promise<string[]> {
+export async function rowProblems(system: Observed, { sent, acknowledged }: Posted): Promise<string[]> {
   const rows = await rowsByUuid(system);
   const lost = [...acknowledged].filter((uuid) => !rows.has(uuid));
   const unknown = [...rows.keys()].filter((uuid) => !sent.has(uuid));
@@ -99,7 +102,7 @@ export async function rowProblems(system: System, { sent, acknowledged }: Posted
  * which an event was sent; those of `acknowledged` must have a person.
  */
 export async function personProblems(
-  system: System,
+  system: Observed,
   { sent, acknowledged }: { readonly sent: ReadonlySet<string>; readonly acknowledged: ReadonlySet<string> },
 ): Promise<string[]> {
   const [inEvents, inMappings, inPostgres] = await Promise.all([
@@ -124,7 +127,7 @@ export async function personProblems(
 }
 
 async function personsById(
-  system: System,
+  system: Observed,
   sql: string,
   database: 'clickhouse' | 'postgres' = 'clickhouse',
 ): Promise<ReadonlyMap<string, readonly string[]>> {
@@ -138,7 +141,7 @@ async function personsById(
   return found;
 }
 
-async function rowsByUuid(system: System): Promise<ReadonlyMap<string, number>> {
+async function rowsByUuid(system: Observed): Promise<ReadonlyMap<string, number>> {
   const { uuids } = await countRows(system);
   const pages = Math.ceil((uuids * 2 + 1) / ROWS_PER_QUERY);
   const found = new Map<string, number>();

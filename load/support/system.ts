@@ -107,6 +107,11 @@ export class System {
     return join(this.#folder, 'data');
   }
 
+  /** Of the process that runs, or ran last. */
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
   /** By itself, or because it was stopped. */
   get hasEnded(): boolean {
     const child = this.#process;
@@ -117,6 +122,27 @@ export class System {
   async log(): Promise<string> {
     const log = await readFile(join(this.#folder, 'system.log'), 'utf8').catch(() => '');
     return log.split('\n').slice(-20).join('\n').slice(-4_000);
+  }
+
+  /** Every line of the log that is JSON, since the folder was made. */
+  async lines(): Promise<readonly Row[]> {
+    const log = await readFile(join(this.#folder, 'system.log'), 'utf8').catch(() => '');
+    return log
+      .split('\n')
+      .flatMap((line): Row[] => (line.startsWith('{') && line.endsWith('}') ? [JSON.parse(line)] : []));
+  }
+
+  /** Waits for nothing. */
+  signal(name: NodeJS.Signals): void {
+    this.#process?.kill(name);
+  }
+
+  /** SIGTERM, as an orchestrator sends it. Resolves once the process is gone, with what it took and its exit code. */
+  async stop(): Promise<{ readonly elapsedMs: number; readonly code: number | null | undefined }> {
+    const startedAt = systemClock.monotonic();
+    this.signal('SIGTERM');
+    await this.#ended();
+    return { elapsedMs: Math.round(systemClock.monotonic() - startedAt), code: this.#process?.exitCode };
   }
 
   /** SIGKILL to the process alone: its PostgreSQL lives on. Resolves once the process is gone. */
@@ -156,6 +182,18 @@ export class System {
     const pid = this.#process?.pid;
     if (pid === undefined) throw new Error('the system does not run');
     return readMemory(pid, join(this.#folder, 'memory.jsonl'));
+  }
+
+  /** What it says to whoever asks whether it is ready; status 0: nobody answers. */
+  async readiness(): Promise<{ readonly status: number; readonly text: string }> {
+    try {
+      const response = await fetch(`${this.#consoleUrl}/_ready`, {
+        signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+      });
+      return { status: response.status, text: await response.text() };
+    } catch (error) {
+      return { status: 0, text: String(error) };
+    }
   }
 
   async #ask(path: string, body?: string): Promise<string> {
