@@ -4,6 +4,7 @@ import { asDistinctId, asToken, type DistinctId, type EventUuid, parseUuid, type
 import { isJsonObject, type Json, type JsonObject, objectOrEmpty } from './json.ts';
 import type { WarningType } from './outcome.ts';
 import { boundsFault, scrubText } from './scrub.ts';
+import { isStorableTime } from './timestamp.ts';
 
 export interface PipelineEvent {
   readonly uuid: EventUuid;
@@ -125,7 +126,7 @@ export function openEvent({ captured, inner }: Decoded, teamId: TeamId, takenAtM
 
 function readTime(text: string): number | undefined {
   const ms = Date.parse(text);
-  return Number.isNaN(ms) ? undefined : ms;
+  return isStorableTime(ms) ? ms : undefined;
 }
 
 const invalidTimestamp = (captured: CapturedEvent): EventWarning => ({

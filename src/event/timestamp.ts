@@ -5,7 +5,7 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 /** An event further in the future than this happened now. */
 const FUTURE_MAX_MS = 23 * HOUR;
-const YEAR_0 = -62_167_219_200_000;
+const YEAR_1 = -62_135_596_800_000;
 const YEAR_10000 = 253_402_300_800_000;
 /** The furthest that a `Date` reaches, either way. */
 const DATE_MAX = 8_640_000_000_000_000;
@@ -26,12 +26,15 @@ export interface ClientTime {
   readonly now: number;
 }
 
-/** Milliseconds since the epoch, between the years 0 and 9999. */
+/** Whether ClickHouse's text for times can say it: it lies in the years 1 to 9999. */
+export const isStorableTime = (epochMs: number): boolean => epochMs >= YEAR_1 && epochMs < YEAR_10000;
+
+/** Milliseconds since the epoch, in the years 1 to 9999. */
 export function eventTime(client: ClientTime): number {
   const { now } = client;
   const time = claimedTime(client);
   if (time - now > FUTURE_MAX_MS) return now;
-  return time < YEAR_0 || time >= YEAR_10000 ? 0 : time;
+  return isStorableTime(time) ? time : 0;
 }
 
 function claimedTime({ timestamp, offset, sentAt, ignoreSentAt, now }: ClientTime): number {

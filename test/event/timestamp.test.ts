@@ -109,7 +109,7 @@ t.test('the rules of time, one by one', async (t) => {
   t.equal(at({ timestamp: earlier, offset: '5000' }), NOW - HOUR, 'but not when it is no number');
   t.equal(at({ timestamp: NOW + 23 * HOUR }), NOW + 23 * HOUR, '23 hours ahead are kept');
   t.equal(at({ timestamp: NOW + 23 * HOUR + 1 }), NOW, 'more than that is now');
-  t.equal(at({ offset: 1e18 }), 0, 'before the year 0 is 1970');
+  t.equal(at({ offset: 1e18 }), 0, 'before the year 1 is 1970');
 });
 
 t.test('every time that comes out fits the text that ClickHouse takes', async () => {
