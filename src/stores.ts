@@ -1,13 +1,14 @@
 /** Opens the stores that the settings name: embedded ones in the data folder, or servers. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Config } from './config.ts';
+import { type Config, ConfigError } from './config.ts';
 import type { Health } from './console/checks.ts';
 import type { Environment } from './environment.ts';
 import { LIMITS } from './limits.ts';
 import type { Logger } from './logger.ts';
 import type { Parts } from './parts.ts';
 import { openClickHouse } from './storage/clickhouse/clickhouse.ts';
+import type { KafkaEngineOptions } from './storage/clickhouse/kafka-engine.ts';
 import type { ClickHouse } from './storage/clickhouse-port.ts';
 import { keepRunning } from './storage/embedded/postgres-keeper.ts';
 import { startEmbeddedPostgres } from './storage/embedded/postgres-server.ts';
@@ -83,6 +84,17 @@ export function startClickHouse(config: Config, parts: Parts): Promise<ClickHous
   );
 }
 
+/** Whether this process has to do with ClickHouse: as the loader, or to look after what reads the topics there. */
+export function opensClickHouse({ roles, clickHouseIngestion }: Config): boolean {
+  return roles.includes('loader') || clickHouseIngestion === 'kafka-engine';
+}
+
+/** How ClickHouse reaches the topics, where it reads them itself. */
+export function engineOptions(config: Config): KafkaEngineOptions | undefined {
+  if (config.clickHouseIngestion !== 'kafka-engine') return undefined;
+  return { hosts: config.kafkaHosts ?? [], prefix: config.kafkaPrefix };
+}
+
 export interface StartedLog {
   readonly log: EventLog;
   /** Not ok while nothing can be appended. */
@@ -118,6 +130,9 @@ async function openKafka(config: Config, { clock, logger, metrics }: Environment
     clock,
     logger,
     metrics,
+  }).catch((error: unknown) => {
+    // All of its lines: there may be commands to run among them.
+    throw new ConfigError([error instanceof Error ? error.message : String(error)]);
   });
   return { log, ready: () => healthOf(log.trouble()) };
 }

@@ -6,10 +6,10 @@ import type { Config } from './config.ts';
 import { startConsole } from './console/server.ts';
 import type { Environment } from './environment.ts';
 import { LIMITS } from './limits.ts';
-import type { Loader } from './loader/loader.ts';
 import type { Parts } from './parts.ts';
 import { startCaptureRole } from './roles/capture.ts';
-import { consoleSources } from './roles/console.ts';
+import { consoleSources, type Running } from './roles/console.ts';
+import { startRefusedWatch } from './roles/engine.ts';
 import { startLoaderRole } from './roles/loader.ts';
 import { openStores, type Stores } from './roles/stores.ts';
 import { startWorkerRole } from './roles/worker.ts';
@@ -58,11 +58,16 @@ export async function startSystem(config: Config, parts: Parts, environment: Env
   const worker = runs('worker')
     ? await startWorkerRole(config, parts, environment, stores, teams)
     : undefined;
+  const refusedWatch =
+    worker && stores.clickhouse && config.clickHouseIngestion === 'kafka-engine'
+      ? await startRefusedWatch(parts, environment, stores, stores.clickhouse)
+      : undefined;
   const capturePort = runs('capture')
     ? await openTheDoor(config, parts, environment, stores, teams, worker)
     : undefined;
   const captureUrl = capturePort === undefined ? undefined : urlOf(config.captureHost, capturePort);
-  const consolePort = await openConsole(config, parts, environment, stores, { worker, loader, captureUrl });
+  const running = { worker, loader, refusedWatch };
+  const consolePort = await openConsole(config, parts, environment, stores, running, captureUrl);
   if (usesDataDir(config)) {
     await writeRunning(config.dataDir, {
       pid: process.pid,
@@ -102,14 +107,8 @@ async function openConsole(
   parts: Parts,
   environment: Environment,
   stores: Stores,
-  {
-    captureUrl,
-    ...running
-  }: {
-    readonly worker: Worker | undefined;
-    readonly loader: Loader | undefined;
-    readonly captureUrl: string | undefined;
-  },
+  running: Running,
+  captureUrl: string | undefined,
 ): Promise<number> {
   const console = await parts.start(
     'console',

@@ -26,7 +26,7 @@ export async function findRunning(config: Config): Promise<RunningSystem | undef
   const running = await readRunning(config.dataDir);
   if (running?.consolePort !== undefined) return describe(config, running);
   const configured = describe(config, {});
-  const isNamed = isGiven('CONSOLE_HOST') || isGiven('CONSOLE_PORT');
+  const isNamed = isGiven('CONSOLE_HOST') || isGiven('CONSOLE_PORT') || isGiven('KAFKA_HOSTS');
   return isNamed && (await isThere(configured.consoleUrl)) ? configured : undefined;
 }
 
@@ -74,16 +74,23 @@ export async function withSystem<T>(config: Config, access: Access<T>): Promise<
 }
 
 /** The data folder for this command alone. Rejects with `DataDirError` when a system runs in it. */
-export async function withDataDir<T>(config: Config, run: (parts: Parts) => Promise<T>): Promise<T> {
-  const parts = new Parts(silentLogger);
-  const interrupted = () => void parts.stop().then(() => process.exit(130));
-  process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
-  try {
+export function withDataDir<T>(config: Config, run: (parts: Parts) => Promise<T>): Promise<T> {
+  return withParts(async (parts) => {
     await parts.start(
       'data folder',
       () => lockDataDir(config.dataDir),
       (lock) => lock.release(),
     );
+    return run(parts);
+  });
+}
+
+/** What `run` starts through `parts` is stopped afterwards, also after Ctrl-C. */
+export async function withParts<T>(run: (parts: Parts) => Promise<T>): Promise<T> {
+  const parts = new Parts(silentLogger);
+  const interrupted = () => void parts.stop().then(() => process.exit(130));
+  process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
+  try {
     return await run(parts);
   } finally {
     await parts.stop();

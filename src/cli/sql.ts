@@ -2,18 +2,19 @@
 import type { Config } from '../config.ts';
 import type { Database } from '../console/server.ts';
 import { silentLogger } from '../logger.ts';
+import type { Parts } from '../parts.ts';
 import { readOnlyQuery } from '../storage/postgres/query.ts';
 import { startClickHouse, startPostgres } from '../stores.ts';
 import { ConsoleClient, parseRows } from './client.ts';
 import { runCommand, UsageError } from './command.ts';
-import { withSystem } from './connect.ts';
+import { withParts, withSystem } from './connect.ts';
 import { jsonLines, type Row } from './terminal.ts';
 
 const HELP = `Usage: npm run sql -- "SELECT …" [--postgres] [--json]
        echo "SELECT …" | npm run -s sql
 
-Asks ClickHouse one read-only statement: of the running system, or of the data folder
-when nothing runs. Times are UTC.
+Asks ClickHouse one read-only statement: the server that the settings name, else the
+running system, or the data folder when nothing runs. Times are UTC.
 
   --postgres   asks Postgres instead
   --json       prints JSON lines on a terminal, too
@@ -54,22 +55,17 @@ async function readAll(stream: NodeJS.ReadableStream): Promise<string> {
 
 function ask(config: Config, database: Database, sql: string): Promise<string> {
   const isRemote = (database === 'postgres' ? config.databaseUrl : config.clickHouseUrl) !== undefined;
+  const directly = async (parts: Parts): Promise<string> => {
+    if (database === 'clickhouse') return (await startClickHouse(config, parts)).query(sql);
+    const { postgres } = await startPostgres(config, parts, silentLogger);
+    return jsonLines(await readOnlyQuery(postgres, sql));
+  };
+  if (isRemote) return withParts(directly);
   return withSystem(config, {
     whenRunning: (system) => new ConsoleClient(system, config).queryText(database, sql),
-    needs: isRemote ? undefined : database === 'postgres' ? 'postgres' : 'clickHouse',
-    async alone(parts) {
-      if (isRemote) throw notHere(database === 'postgres' ? 'DATABASE_URL' : 'CLICKHOUSE_URL');
-      if (database === 'clickhouse') return (await startClickHouse(config, parts)).query(sql);
-      const { postgres } = await startPostgres(config, parts, silentLogger);
-      return jsonLines(await readOnlyQuery(postgres, sql));
-    },
+    needs: database === 'postgres' ? 'postgres' : 'clickHouse',
+    alone: directly,
   });
-}
-
-function notHere(setting: string): UsageError {
-  return new UsageError(
-    `nothing runs here, and ${setting} names a server: start the system, or ask the server`,
-  );
 }
 
 /** JSON.parse would round integers of more than 15 digits: they are shown as text. */

@@ -5,6 +5,7 @@ import { asking, type Check, named } from '../console/checks.ts';
 import type { ConsoleSources } from '../console/server.ts';
 import type { Environment } from '../environment.ts';
 import type { Loader } from '../loader/loader.ts';
+import type { RefusedWatch } from '../loader/refused-watch.ts';
 import { type ClickHouse, QueryRefusedError } from '../storage/clickhouse-port.ts';
 import { readBooks } from '../storage/postgres/books.ts';
 import { readOnlyQuery } from '../storage/postgres/query.ts';
@@ -13,13 +14,16 @@ import type { Stores } from './stores.ts';
 export interface Running {
   readonly worker: Worker | undefined;
   readonly loader: Loader | undefined;
+  /** Where ClickHouse reads the topics itself. */
+  readonly refusedWatch: RefusedWatch | undefined;
 }
 
 export function consoleSources(
   { clock, metrics, logger }: Environment,
   stores: Stores,
-  { worker, loader }: Running,
+  running: Running,
 ): ConsoleSources {
+  const { worker, loader } = running;
   const { clickhouse, log } = stores;
   const { postgres } = stores.postgres;
   const publish = booksMetrics(metrics);
@@ -29,7 +33,7 @@ export function consoleSources(
       ...(loader ? [named('loader', loader.health())] : []),
       named('PostgreSQL', stores.postgres.health()),
     ],
-    ready: readiness(clock, stores, { worker, loader }),
+    ready: readiness(clock, stores, running),
     async metrics() {
       const books = readBooks(postgres, log.log).then(publish);
       await books.catch((error: unknown) =>
@@ -54,7 +58,7 @@ export function consoleSources(
 function readiness(
   clock: Environment['clock'],
   { postgres: { postgres, ready }, log, clickhouse }: Stores,
-  { worker, loader }: Running,
+  { worker, loader, refusedWatch }: Running,
 ): () => Promise<readonly Check[]> {
   const askPostgres = asking('Postgres', clock, async () => {
     const { ok, detail } = ready();
@@ -72,6 +76,8 @@ function readiness(
       ...(loader ? [named('loader', loader.ready())] : []),
       named('log', log.ready()),
       ...asked,
+      // ClickHouse's own work, which goes on without this process.
+      ...(refusedWatch ? [{ ...named('ClickHouse by Kafka tables', refusedWatch.ready()), ok: true }] : []),
     ];
   };
 }

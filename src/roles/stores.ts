@@ -7,6 +7,8 @@ import type { ClickHouse } from '../storage/clickhouse-port.ts';
 import { migratePostgres } from '../storage/postgres/migrate.ts';
 import { ensureDevProject } from '../storage/postgres/projects.ts';
 import {
+  engineOptions,
+  opensClickHouse,
   type StartedLog,
   type StartedPostgres,
   startClickHouse,
@@ -22,12 +24,13 @@ export interface Stores {
 }
 
 export async function openStores(config: Config, parts: Parts, environment: Environment): Promise<Stores> {
-  const [postgres, clickhouse, log] = await Promise.all([
+  const log = answering('Kafka', 'KAFKA_HOSTS', () => startLog(config, parts, environment));
+  const [postgres, clickhouse] = await Promise.all([
     preparePostgres(config, parts, environment),
-    prepareClickHouse(config, parts, environment),
-    answering('Kafka', 'KAFKA_HOSTS', () => startLog(config, parts, environment)),
+    prepareClickHouse(config, parts, environment, log),
+    log,
   ]);
-  return { postgres, clickhouse, log };
+  return { postgres, clickhouse, log: await log };
 }
 
 async function preparePostgres(
@@ -45,17 +48,20 @@ async function preparePostgres(
 
 /**
  * The loader cannot do without. Where ClickHouse takes the rows from Kafka by itself, every process can be asked
- * about them, but none of them waits for it.
+ * about them, but none of them waits for it. `log`: Kafka's tables need its topics.
  */
 async function prepareClickHouse(
   config: Config,
   parts: Parts,
   { logger }: Environment,
+  log: Promise<unknown>,
 ): Promise<ClickHouse | undefined> {
-  if (!config.roles.includes('loader') && config.clickHouseIngestion === 'loader') return undefined;
+  if (!opensClickHouse(config)) return undefined;
+  const engine = engineOptions(config);
   const clickhouse = await startClickHouse(config, parts);
+  if (engine !== undefined) await log;
   try {
-    await answering('ClickHouse', 'CLICKHOUSE_URL', () => migrateClickHouse(clickhouse, logger));
+    await answering('ClickHouse', 'CLICKHOUSE_URL', () => migrateClickHouse(clickhouse, logger, engine));
   } catch (error) {
     if (config.roles.includes('loader') || !(error instanceof NoAnswerError)) throw error;
     logger.warn(
