@@ -93,14 +93,19 @@ export class System {
     const startedAt = systemClock.monotonic();
     const elapsedMs = (): number => Math.round(systemClock.monotonic() - startedAt);
     for (;;) {
-      const running = await readRunning(join(this.#folder, 'data'));
-      if (running !== undefined && running.pid === this.#process?.pid) return elapsedMs();
+      if (await this.#isUp()) return elapsedMs();
       if (this.hasEnded) throw new Error(`the system ended while it started:\n${await this.log()}`);
       if (elapsedMs() > START_TIMEOUT_MS) {
         throw new Error(`the system is not ready after ${START_TIMEOUT_MS} ms:\n${await this.log()}`);
       }
       await sleep(systemClock, POLL_MS);
     }
+  }
+
+  /** A process of some roles may leave nothing in its data folder; its console is the last that starts. */
+  async #isUp(): Promise<boolean> {
+    if (this.#environment['TRIBUTARY_ROLES']) return (await this.readiness()).status !== 0;
+    return (await readRunning(this.dataDir))?.pid === this.#process?.pid && !this.hasEnded;
   }
 
   get dataDir(): string {

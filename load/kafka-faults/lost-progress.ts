@@ -1,0 +1,168 @@
+/**
+ * What workers left behind is damaged while none of them runs: lists of unfinished offsets are gone, old and garbage,
+ * retention has passed the committed offset, and in the end the topic is another one.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { sleep, systemClock } from '../../src/clock.ts';
+import { INGESTION_TOPIC } from '../../src/storage/topics.ts';
+import type { Cluster } from '../support/cluster.ts';
+import { deleteRecords, makeTopicAnew } from '../support/kafka-topics.ts';
+import { countRows } from '../support/proof.ts';
+import { type FaultOptions, type FaultResult, onCluster, type Scene } from '../support/scene.ts';
+import { SeqClient } from '../support/seq-client.ts';
+
+interface Left {
+  readonly partition: number;
+  readonly unfinished: unknown;
+  readonly held: number;
+}
+
+const LEFT = `
+  SELECT partition, unfinished, held FROM tributary_partition
+  WHERE topic = '${INGESTION_TOPIC}' AND log_id NOT LIKE '% until %' ORDER BY partition`;
+const DAMAGE = `UPDATE tributary_partition SET unfinished = $2::jsonb WHERE topic = '${INGESTION_TOPIC}' AND partition = $1`;
+const OLD_MS = 3_000;
+const BACKLOG_EVENTS = 300;
+/** Records that retention takes away above the committed offset. */
+const TAKEN_RECORDS = 40;
+const ACCEPTED = '--accept-new-log';
+const LOOK_MS = 30_000;
+const POLL_MS = 100;
+const ANEW_EVENTS = 100;
+
+export function lostProgress(options: FaultOptions): Promise<FaultResult> {
+  let gone = { partition: -1, first: 0 };
+  return onCluster(
+    { ...options, holdSeconds: 8 },
+    async (scene) => {
+      await damagedLists(scene);
+      gone = await retentionPassed(scene);
+    },
+    {
+      mayBeLost: ({ partition, offset }) => partition === gone.partition && offset < gone.first,
+      afterProof: topicAnew,
+    },
+  );
+}
+
+async function damagedLists(scene: Scene): Promise<void> {
+  const { cluster, problems, report, takes } = scene;
+  await takes(500);
+  const old = await leftOf(cluster);
+  await sleep(systemClock, OLD_MS);
+  await Promise.all(cluster.workers.map((worker) => worker.kill()));
+  const left = await leftOf(cluster);
+  const held = left.reduce((sum, one) => sum + one.held, 0);
+  if (held === 0) problems.push('no event was held when the workers ended');
+  const damages: readonly unknown[] = [
+    [],
+    old[1]?.unfinished,
+    'garbage',
+    [{ from: 'one', to: { two: 2 } }, null],
+  ];
+  for (const [partition, damage] of damages.entries()) {
+    await cluster.postgres.query(DAMAGE, [partition, JSON.stringify(damage)]);
+  }
+  report(
+    `lists are gone, old and garbage (${held} events held); was ${JSON.stringify(left.map((one) => one.unfinished)).slice(0, 200)}`,
+  );
+  scene.state.forget();
+  await Promise.all(cluster.workers.map((worker) => worker.start()));
+  await takes(500);
+}
+
+/** The first offset that is left of a partition. */
+async function retentionPassed({
+  cluster,
+  report,
+  takes,
+  problems,
+}: Scene): Promise<{ partition: number; first: number }> {
+  const partition = 0;
+  await Promise.all(cluster.workers.map((worker) => worker.kill()));
+  await takes(BACKLOG_EVENTS);
+  const committed = (await cluster.log.committed('worker', INGESTION_TOPIC)).get(partition) ?? 0;
+  const first = committed + TAKEN_RECORDS;
+  const { end = 0 } =
+    (await cluster.log.offsets(INGESTION_TOPIC)).find((one) => one.partition === partition) ?? {};
+  if (end <= first) problems.push(`retention takes everything: partition ${partition} ends at ${end}`);
+  await deleteRecords(cluster.hosts, cluster.topicName(INGESTION_TOPIC), partition, first);
+  report(`partition ${partition} begins at ${first}, committed was ${committed}`);
+  await Promise.all(cluster.workers.map((worker) => worker.start()));
+  await takes(500);
+  return { partition, first };
+}
+
+/** Everything has settled by then. */
+async function topicAnew({ cluster, watch, problems, report, facts }: Scene): Promise<void> {
+  const { capture, workers } = cluster;
+  await watch.close();
+  const rowsBefore = (await countRows(cluster.loader)).uuids;
+  await Promise.all([...workers, capture].map((system) => system.stop()));
+  await makeTopicAnew(cluster.hosts, cluster.topicName(INGESTION_TOPIC), (await leftOf(cluster)).length);
+  await Promise.all([...workers, capture].map((system) => system.start()));
+  const acknowledged = await post(capture.captureUrl);
+  const deadline = systemClock.monotonic() + LOOK_MS;
+  for (const [index, worker] of workers.entries()) {
+    for (;;) {
+      const { status, text } = await worker.readiness();
+      if (status === 503 && text.includes(ACCEPTED)) {
+        facts[`worker ${index + 1} refuses`] = text.trim();
+        break;
+      }
+      if (systemClock.monotonic() > deadline) {
+        problems.push(`/_ready of worker ${index + 1} does not name the command: ${status} ${text}`);
+        break;
+      }
+      await sleep(systemClock, POLL_MS);
+    }
+  }
+  if ((await countRows(cluster.loader)).uuids !== rowsBefore)
+    problems.push('the new topic was read all the same');
+  await Promise.all(workers.map((worker) => worker.stop()));
+  report(await acceptNewLog(cluster));
+  await Promise.all(workers.map((worker) => worker.start()));
+  const dueMs = systemClock.monotonic() + LOOK_MS;
+  for (;;) {
+    const { uuids } = await countRows(cluster.loader);
+    if (uuids >= rowsBefore + acknowledged) break;
+    if (systemClock.monotonic() > dueMs) {
+      problems.push(`of ${acknowledged} events of the new topic ${uuids - rowsBefore} are rows`);
+      break;
+    }
+    await sleep(systemClock, POLL_MS);
+  }
+  report(`accepted: ${acknowledged} events of the new topic are rows`);
+}
+
+async function post(captureUrl: string): Promise<number> {
+  const client = new SeqClient({ captureUrl, name: 'anew', eventsPerSecond: ANEW_EVENTS, heldPerRequest: 0 });
+  const running = client.run();
+  while (client.acknowledged.size < ANEW_EVENTS) await sleep(systemClock, POLL_MS);
+  client.stop();
+  await running;
+  return client.acknowledged.size;
+}
+
+async function acceptNewLog({ settings, workers: [worker] }: Cluster): Promise<string> {
+  const root = join(import.meta.dirname, '..', '..');
+  const env = { ...process.env, ...settings, TRIBUTARY_DATA_DIR: worker?.dataDir };
+  const child = spawn(process.execPath, ['--import', 'tsx', join(root, 'src/cli/migrate.ts'), ACCEPTED], {
+    cwd: root,
+    env,
+  });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk) => {
+      said += chunk;
+    });
+  const [code] = await once(child, 'close');
+  if (code !== 0) throw new Error(`npm run migrate -- ${ACCEPTED} ended with ${code}: ${said}`);
+  return said.trim();
+}
+
+async function leftOf({ postgres }: Cluster): Promise<readonly Left[]> {
+  return (await postgres.query<Left>(LEFT)).rows;
+}

@@ -1,0 +1,132 @@
+/**
+ * Both workers are restarted, one after the other, while events are held: they go on in time all the same, and no
+ * partition is long without an owner.
+ */
+import { sleep, systemClock } from '../../src/clock.ts';
+import type { SeenRecord } from '../support/log-watch.ts';
+import { problem } from '../support/proof.ts';
+import { type FaultOptions, type FaultResult, onCluster } from '../support/scene.ts';
+import { type Taken, takings } from '../support/state-watch.ts';
+import { foldTimes } from '../support/witness.ts';
+import { bothWork } from './kill-worker.ts';
+
+export interface RollingRestartOptions extends FaultOptions {
+  readonly holdSeconds: number;
+  readonly rounds: number;
+}
+
+export const EXIT_MS_MAX = 10_000;
+const LATE_MS_MAX = 1_000;
+const OWNERLESS_MS_MAX = 2_000;
+/** Events that are held at each moment of the restart have come before it. */
+const BEFORE_MS = 5_000;
+const BETWEEN_MS = 2_000;
+
+export function rollingRestart(options: RollingRestartOptions): Promise<FaultResult> {
+  return onCluster({ ...options, heldPerRequest: 4 }, async (scene) => {
+    const { cluster, problems, report, facts, watch } = scene;
+    let slowestExitMs = 0;
+    const firstAtMs = systemClock.now();
+    for (let round = 1; round <= options.rounds; round++) {
+      for (const [index, worker] of cluster.workers.entries()) {
+        await bothWork(scene);
+        await sleep(systemClock, index === 0 ? BEFORE_MS : BETWEEN_MS);
+        const { held } = await cluster.loader.books();
+        const { elapsedMs, code } = await worker.stop();
+        slowestExitMs = Math.max(slowestExitMs, elapsedMs);
+        if (code !== 0 || elapsedMs > EXIT_MS_MAX) {
+          problems.push(`worker ${index + 1} ended with ${code} after ${elapsedMs} ms`);
+        }
+        report(
+          `worker ${index + 1} left within ${elapsedMs} ms, ${held} held; ready again after ${await worker.start()} ms`,
+        );
+      }
+    }
+    await bothWork(scene);
+    await scene.stopClients();
+    // The last ones go on, too.
+    await sleep(systemClock, options.holdSeconds * 1_000 + LATE_MS_MAX);
+    facts['slowest exit'] = `${slowestExitMs} ms`;
+
+    const folds = await foldTimes(cluster.postgres);
+    const taken = await takings(cluster.workers);
+    const lateness = heldLateness([...watch.records.values()], folds, taken, options.holdSeconds * 1_000);
+    facts['held events'] = lateness.length;
+    facts['latest release'] =
+      `${Math.max(0, ...lateness.map(({ lateMs }) => lateMs)).toFixed()} ms after it could have been`;
+    problems.push(
+      ...problem(
+        lateness.flatMap(({ source, lateMs }) =>
+          lateMs > LATE_MS_MAX ? [`${source} ${lateMs.toFixed()} ms`] : [],
+        ),
+        `held events went on more than ${LATE_MS_MAX} ms late`,
+      ),
+    );
+    const ownerless = ownerlessMs(folds, taken, firstAtMs);
+    facts['without an owner'] = `at most ${ownerless.toFixed()} ms`;
+    if (ownerless > OWNERLESS_MS_MAX) problems.push(`a partition had no owner for ${ownerless.toFixed()} ms`);
+  });
+}
+
+interface Late {
+  readonly source: string;
+  /** After the latest of: its time was over; somebody had taken its partition; and had caught up. */
+  readonly lateMs: number;
+}
+
+function heldLateness(
+  records: readonly SeenRecord[],
+  folds: ReadonlyMap<string, number>,
+  taken: ReadonlyMap<number, readonly Taken[]>,
+  holdMs: number,
+): readonly Late[] {
+  const foldOf = ({ partition, offset }: SeenRecord): number => folds.get(`${partition}:${offset}`) ?? 0;
+  const firstOf = new Map<string, SeenRecord>();
+  for (const record of records) if (!firstOf.has(record.distinctId)) firstOf.set(record.distinctId, record);
+  const others = records.filter(({ distinctId }) => !distinctId.startsWith('held-'));
+  return records.flatMap((record): Late[] => {
+    const first = firstOf.get(record.distinctId);
+    const foldedAtMs = foldOf(record);
+    if (first === undefined || foldedAtMs === 0 || !record.distinctId.startsWith('held-')) return [];
+    // Those of an id go together, when the first one's time is over.
+    const dueAtMs = first.recordedAtMs + holdMs;
+    const ownerAtMs = taken.get(record.partition)?.findLast(({ atMs }) => atMs <= foldedAtMs)?.atMs ?? 0;
+    let couldAtMs = Math.max(dueAtMs, ownerAtMs);
+    if (ownerAtMs > dueAtMs)
+      couldAtMs = Math.max(couldAtMs, caughtUpAtMs(others, record.partition, dueAtMs, ownerAtMs, foldOf));
+    return [{ source: `${record.partition}:${record.offset}`, lateMs: foldedAtMs - couldAtMs }];
+  });
+}
+
+/** When the owner had folded what came before the due time and was left to it. */
+function caughtUpAtMs(
+  others: readonly SeenRecord[],
+  partition: number,
+  dueAtMs: number,
+  ownerAtMs: number,
+  foldOf: (record: SeenRecord) => number,
+): number {
+  const folds = others
+    .filter((other) => other.partition === partition && other.recordedAtMs <= dueAtMs)
+    .map(foldOf)
+    .filter((atMs) => atMs >= ownerAtMs);
+  return folds.reduce((latest, atMs) => Math.max(latest, atMs), 0);
+}
+
+/** The longest between the last that an owner folded of a partition and when the next one had taken it. */
+function ownerlessMs(
+  folds: ReadonlyMap<string, number>,
+  taken: ReadonlyMap<number, readonly Taken[]>,
+  sinceMs: number,
+): number {
+  const gaps = [...taken].flatMap(([partition, all]) => {
+    const times = [...folds]
+      .flatMap(([source, atMs]) => (source.startsWith(`${partition}:`) ? [atMs] : []))
+      .sort((a, b) => a - b);
+    return all.flatMap(({ atMs }) => {
+      const last = times.findLast((time) => time < atMs);
+      return last === undefined || atMs < sinceMs ? [] : [atMs - last];
+    });
+  });
+  return Math.max(0, ...gaps);
+}

@@ -1,0 +1,50 @@
+/** What an operator does to topics behind the system's back. */
+import { LIMITS } from '../../src/limits.ts';
+import { silentLogger } from '../../src/logger.ts';
+import { createClient, type KafkaConnection } from '../../src/storage/kafka/connect.ts';
+
+export const plainConnection = (hosts: string): KafkaConnection => ({
+  hosts: hosts.split(','),
+  securityProtocol: 'PLAINTEXT',
+  saslMechanism: 'PLAIN',
+  saslUser: undefined,
+  saslPassword: undefined,
+});
+
+const adminOf = (hosts: string) => createClient(plainConnection(hosts), LIMITS.kafka, silentLogger).admin();
+
+/** What retention does: records below `offset` are gone. */
+export async function deleteRecords(
+  hosts: string,
+  topic: string,
+  partition: number,
+  offset: number,
+): Promise<void> {
+  const admin = adminOf(hosts);
+  await admin.connect();
+  try {
+    await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] });
+  } finally {
+    await admin.disconnect();
+  }
+}
+
+/** Deletes the topic and makes it again, empty. */
+export async function makeTopicAnew(hosts: string, topic: string, numPartitions: number): Promise<void> {
+  const admin = adminOf(hosts);
+  await admin.connect();
+  try {
+    await admin.deleteTopics({ topics: [topic] });
+    // The broker deletes it in the background.
+    for (let tries = 0; ; tries++) {
+      const made = await admin
+        .createTopics({ topics: [{ topic, numPartitions, replicationFactor: 1 }], waitForLeaders: true })
+        .catch(() => false);
+      if (made) return;
+      if (tries > 50) throw new Error(`the topic ${topic} cannot be made anew`);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  } finally {
+    await admin.disconnect();
+  }
+}

@@ -1,0 +1,15 @@
+import t from 'tap';
+import { stopWorker } from '../../../load/kafka-faults/stop-worker.ts';
+import { kafkaHosts } from '../../support/kafka.ts';
+
+t.setTimeout(180_000);
+
+t.test('SIGSTOP inside a save, SIGCONT after the session timeout: what comes late is fenced', async (t) => {
+  const { facts, problems, folders } = await stopWorker({
+    moments: ['inside a save'],
+    kafkaHosts: await kafkaHosts(),
+    onProgress: (line) => t.comment(line),
+  });
+  t.comment(JSON.stringify(facts));
+  t.same(problems, [], `npm run faults -- stop-worker ${folders.join(' ')}`);
+});
