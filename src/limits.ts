@@ -72,6 +72,8 @@ export const LIMITS = {
     batchBytesMax: 960_000,
     /** `max.message.bytes` that a topic needs: an event with its key and headers. */
     messageBytesMin: 1_048_588,
+    /** How long new topics may take until they have their leaders. */
+    topicsTimeoutMs: 15_000,
     /** How long the first append after a silence waits for company. */
     lingerMs: 2,
     /** Bytes of appends that wait or are on their way; past it they are refused as if the log were full. */

@@ -83,6 +83,8 @@ export interface TailHandle {
 export interface EventLog {
   /** Tells this log from another one with the same names: progress kept elsewhere belongs to it. */
   identity(): string;
+  /** Why it cannot be written or read at the moment, if so. It goes on by itself when it can be again. */
+  trouble(): string | undefined;
   partitionCount(topic: Topic): Promise<number>;
   /**
    * Resolves once every record is durable (fsynced here, in sync with acks=all elsewhere), with their positions

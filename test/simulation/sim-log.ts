@@ -51,6 +51,10 @@ export class SimLog implements EventLog {
     return this.#options.identity;
   }
 
+  trouble(): undefined {
+    return undefined;
+  }
+
   async partitionCount(): Promise<number> {
     return this.#options.partitions;
   }

@@ -163,6 +163,7 @@ export class Process {
       wire.call(name, happen, () => new LogUnavailableError('the connection was lost'));
     return {
       identity: () => log.identity(),
+      trouble: () => log.trouble(),
       partitionCount: () => log.partitionCount(),
       append: (records) => call('append', () => log.append(records)),
       offsets: (topic) => call('offsets', () => log.offsets(topic)),

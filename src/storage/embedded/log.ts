@@ -29,8 +29,6 @@ export interface EmbeddedLogOptions {
 export interface EmbeddedLog extends EventLog {
   /** Bytes on disk of the records that are there: an estimate, kept up to date without looking. */
   usedBytes(): number;
-  /** Why it cannot be written at the moment, if so. It goes on by itself when it can be again. */
-  trouble(): string | undefined;
 }
 
 /**

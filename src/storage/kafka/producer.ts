@@ -1,0 +1,295 @@
+/** Appends wait here, are put into batches, and are sent again until Kafka has them or their time is over. */
+import type { Message, RecordMetadata, TopicMessages } from 'kafkajs';
+import { type Cancel, type Clock, sleep } from '../../clock.ts';
+import { type AppendRecord, LogFullError, LogUnavailableError, type Position } from '../event-log.ts';
+import type { KafkaLimits } from './connect.ts';
+import { kafkaErrorType } from './connect.ts';
+import type { KafkaMetrics } from './kafka-metrics.ts';
+import { type Entry, Lane } from './producer-lane.ts';
+
+export interface PlacedRecord {
+  readonly record: AppendRecord;
+  /** Name of the topic on Kafka. */
+  readonly topicName: string;
+  readonly partition: number;
+}
+
+interface Surroundings {
+  /** Sends one request without trying again. */
+  readonly send: (topicMessages: TopicMessages[]) => Promise<readonly RecordMetadata[]>;
+  readonly onSent: () => void;
+  readonly onFailure: (error: unknown) => void;
+  readonly clock: Clock;
+  readonly limits: KafkaLimits;
+  readonly metrics: KafkaMetrics;
+}
+
+interface Batch {
+  readonly lane: Lane;
+  readonly entries: readonly Entry[];
+}
+
+/** One call of `append`. */
+export class PendingAppend {
+  readonly deadline: number;
+  readonly positions: Position[] = [];
+  readonly #settle: { resolve(positions: readonly Position[]): void; reject(error: Error): void };
+  readonly #records: number;
+  #written = 0;
+  isSettled = false;
+
+  constructor(
+    records: number,
+    deadline: number,
+    settle: { resolve(positions: readonly Position[]): void; reject(error: Error): void },
+  ) {
+    this.#records = records;
+    this.deadline = deadline;
+    this.#settle = settle;
+  }
+
+  wrote(index: number, position: Position): void {
+    this.positions[index] = position;
+    if (++this.#written < this.#records || this.isSettled) return;
+    this.isSettled = true;
+    this.#settle.resolve(this.positions);
+  }
+
+  reject(error: Error): void {
+    if (this.isSettled) return;
+    this.isSettled = true;
+    this.#settle.reject(error);
+  }
+}
+
+/** Kafka's words for a batch of which a record is at fault: alone it would be refused again and again. */
+const RECORD_FAULTS: readonly (string | undefined)[] = [
+  'MESSAGE_TOO_LARGE',
+  'RECORD_LIST_TOO_LARGE',
+  'INVALID_TIMESTAMP',
+  'INVALID_RECORD',
+  'CORRUPT_MESSAGE',
+];
+
+/**
+ * Modes: idle -> waiting (for company, `lingerMs`) -> sending (one request at a time, until nothing waits) -> idle.
+ *
+ * One request takes the head of each partition's lane, so what was appended earlier has the lower offset, also when
+ * a batch is sent again. kafkajs gives one error for a whole request: its batches are then sent one by one, which
+ * may write a batch twice (as every retry may), and the partitions that work are not held up by one that does not.
+ */
+export class Producer {
+  readonly #surroundings: Surroundings;
+  readonly #lanes = new Map<string, Lane>();
+  /** In the order of their deadlines. */
+  readonly #pending = new Set<PendingAppend>();
+  #queueBytes = 0;
+  #mode: 'idle' | 'waiting' | 'sending' = 'idle';
+  #allSent: Promise<void> = Promise.resolve();
+  #cancelDeadline: Cancel | undefined;
+
+  constructor(surroundings: Surroundings) {
+    this.#surroundings = surroundings;
+  }
+
+  async append(records: readonly PlacedRecord[]): Promise<readonly Position[]> {
+    if (records.length === 0) return [];
+    const { clock, limits } = this.#surroundings;
+    const messages = records.map(({ record }) => toMessage(record));
+    const sizes = messages.map(messageBytes);
+    const bytes = sizes.reduce((sum, size) => sum + size, 0);
+    if (this.#queueBytes > 0 && this.#queueBytes + bytes > limits.queueBytesMax) {
+      throw new LogFullError('Too many bytes are waiting for Kafka.');
+    }
+    return new Promise((resolve, reject) => {
+      const append = new PendingAppend(records.length, clock.monotonic() + limits.appendTimeoutMs, {
+        resolve: (positions) => {
+          this.#pending.delete(append);
+          resolve(positions);
+        },
+        reject: (error) => {
+          this.#pending.delete(append);
+          reject(error);
+        },
+      });
+      for (const [index, { topicName, partition }] of records.entries()) {
+        const message = { ...messages[index], partition } as Message;
+        this.#laneOf(topicName, partition).entries.push({ append, index, message, bytes: sizes[index] ?? 0 });
+      }
+      this.#pending.add(append);
+      this.#countBytes(bytes);
+      this.#watchDeadlines();
+      if (this.#mode === 'idle') this.#allSent = this.#sendAll();
+    });
+  }
+
+  /** Resolves when nothing waits any more. */
+  drain(): Promise<void> {
+    return this.#allSent;
+  }
+
+  /** Rejects whatever still waits. */
+  close(): void {
+    this.#cancelDeadline?.();
+    for (const append of this.#pending) append.reject(new LogUnavailableError('The log was closed.'));
+  }
+
+  #laneOf(topicName: string, partition: number): Lane {
+    const name = `${topicName} ${partition}`;
+    const lane = this.#lanes.get(name) ?? new Lane(topicName, partition, this.#surroundings.limits);
+    this.#lanes.set(name, lane);
+    return lane;
+  }
+
+  #countBytes(change: number): void {
+    this.#queueBytes += change;
+    this.#surroundings.metrics.queueBytes.set(this.#queueBytes);
+  }
+
+  async #sendAll(): Promise<void> {
+    const { clock, limits } = this.#surroundings;
+    this.#mode = 'waiting';
+    await sleep(clock, limits.lingerMs);
+    this.#mode = 'sending';
+    while (this.#queueBytes > 0) {
+      const batches = this.#take();
+      if (batches.length > 0) await this.#send(batches);
+      else if (this.#queueBytes > 0) await sleep(clock, limits.retryBackoffMinMs);
+    }
+    this.#mode = 'idle';
+  }
+
+  /** The heads of the lanes that are not waiting for their next try, as many as fit one request. */
+  #take(): Batch[] {
+    const { clock, limits } = this.#surroundings;
+    const now = clock.monotonic();
+    const batches: Batch[] = [];
+    let records = 0;
+    let bytes = 0;
+    for (const [name, lane] of this.#lanes) {
+      this.#countBytes(-lane.dropSettled());
+      if (lane.entries.length === 0 || lane.retryAt > now) continue;
+      if (records >= limits.requestRecordsMax || bytes >= limits.requestBytesMax) break;
+      const entries = lane.take(limits.requestRecordsMax - records);
+      batches.push({ lane, entries });
+      records += entries.length;
+      for (const entry of entries) bytes += entry.bytes;
+      // To the end of the line, so that no lane is always left out.
+      this.#lanes.delete(name);
+      this.#lanes.set(name, lane);
+    }
+    return batches;
+  }
+
+  async #send(batches: readonly Batch[]): Promise<void> {
+    try {
+      await this.#request(batches);
+    } catch (error) {
+      if (batches.length === 1 || kafkaErrorType(error) === undefined) {
+        for (const batch of batches) this.#failed(batch, error);
+        return;
+      }
+      for (const batch of batches) {
+        await this.#request([batch]).catch((reason: unknown) => this.#failed(batch, reason));
+      }
+    }
+  }
+
+  async #request(batches: readonly Batch[]): Promise<void> {
+    const { clock, metrics, send, onSent } = this.#surroundings;
+    const topics = new Map<string, Message[]>();
+    for (const { lane, entries } of batches) {
+      const messages = topics.get(lane.topicName) ?? [];
+      topics.set(lane.topicName, messages);
+      for (const { message } of entries) messages.push(message);
+    }
+    const startedAt = clock.monotonic();
+    let written: readonly RecordMetadata[];
+    try {
+      written = await send([...topics].map(([topic, messages]) => ({ topic, messages })));
+    } finally {
+      metrics.produceSeconds.observe((clock.monotonic() - startedAt) / 1000);
+    }
+    onSent();
+    const baseOffsets = new Map(
+      written.map(({ topicName, partition, baseOffset }) => [
+        `${topicName} ${partition}`,
+        Number(baseOffset),
+      ]),
+    );
+    for (const { lane, entries } of batches) {
+      const baseOffset = baseOffsets.get(`${lane.topicName} ${lane.partition}`) ?? Number.NaN;
+      let bytes = 0;
+      for (const [index, entry] of entries.entries()) {
+        bytes += entry.bytes;
+        entry.append.wrote(entry.index, { partition: lane.partition, offset: baseOffset + index });
+      }
+      lane.succeeded();
+      this.#countBytes(-bytes);
+      metrics.producedRecords.inc({ topic: lane.topicName }, entries.length);
+      metrics.producedBytes.inc({ topic: lane.topicName }, bytes);
+    }
+  }
+
+  #failed({ lane, entries }: Batch, error: unknown): void {
+    const { clock, metrics, onFailure } = this.#surroundings;
+    metrics.produceFailures.inc();
+    if (!RECORD_FAULTS.includes(kafkaErrorType(error))) {
+      lane.putBack(entries);
+      lane.failed(clock.monotonic());
+      onFailure(error);
+      return;
+    }
+    const [first, ...others] = entries;
+    if (others.length > 0) {
+      lane.putBack(entries);
+      lane.sendFewer(entries.length);
+    } else if (first) {
+      this.#countBytes(-first.bytes);
+      const text = error instanceof Error ? error.message : String(error);
+      first.append.reject(
+        new RangeError(
+          `Kafka refuses record ${first.index} (${first.bytes} bytes, ${lane.topicName}): ${text}`,
+        ),
+      );
+    }
+  }
+
+  #watchDeadlines(): void {
+    const { clock, limits } = this.#surroundings;
+    const [oldest] = this.#pending;
+    if (this.#cancelDeadline || !oldest) return;
+    this.#cancelDeadline = clock.after(oldest.deadline - clock.monotonic(), () => {
+      this.#cancelDeadline = undefined;
+      const now = clock.monotonic();
+      for (const append of this.#pending) {
+        if (append.deadline > now) break;
+        append.reject(new LogUnavailableError(`Kafka did not take it within ${limits.appendTimeoutMs} ms.`));
+      }
+      this.#watchDeadlines();
+    });
+  }
+}
+
+function toMessage({ key, value, headers, timestamp }: AppendRecord): Message {
+  return {
+    key,
+    value: typeof value === 'string' ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength),
+    headers: { ...headers },
+    timestamp: String(timestamp),
+  };
+}
+
+/** Lengths and varints of a record and of each header, at most. */
+const RECORD_OVERHEAD_BYTES = 32;
+const HEADER_OVERHEAD_BYTES = 10;
+
+function messageBytes({ key, value, headers }: Message): number {
+  let bytes = RECORD_OVERHEAD_BYTES + Buffer.byteLength(value ?? '') + Buffer.byteLength(key ?? '');
+  for (const name in headers) {
+    const header = headers[name];
+    bytes += HEADER_OVERHEAD_BYTES + Buffer.byteLength(name);
+    if (typeof header === 'string') bytes += Buffer.byteLength(header);
+  }
+  return bytes;
+}

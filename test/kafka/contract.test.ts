@@ -1,0 +1,38 @@
+import { randomUUID } from 'node:crypto';
+import { systemClock } from '../../src/clock.ts';
+import { silentLogger } from '../../src/logger.ts';
+import { Metrics } from '../../src/metrics.ts';
+import { openKafkaLog } from '../../src/storage/kafka/log.ts';
+import { eventLogContract } from '../contract/event-log.ts';
+import { kafkaHosts } from '../support/kafka.ts';
+
+const hosts = await kafkaHosts();
+
+eventLogContract('kafka', async (partitions) => {
+  const prefix = `${randomUUID()}-`;
+  const open = () =>
+    openKafkaLog({
+      connection: {
+        hosts: hosts.split(','),
+        securityProtocol: 'PLAINTEXT',
+        saslMechanism: 'PLAIN',
+        saslUser: undefined,
+        saslPassword: undefined,
+      },
+      prefix,
+      partitions,
+      clock: systemClock,
+      logger: silentLogger,
+      metrics: new Metrics(),
+    });
+  let log = await open();
+  return {
+    log,
+    async reopen() {
+      await log.close();
+      log = await open();
+      return log;
+    },
+    dispose: () => log.close(),
+  };
+});
