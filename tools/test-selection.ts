@@ -7,19 +7,25 @@ export interface Prerequisite {
   missing(): Promise<string | undefined>;
 }
 
-/** Of the run. */
+/** Of the run. What is missing is said in words that fit after "needs". */
 export interface Circumstances {
   /** It has to be complete. */
   readonly ci: boolean;
   /** `KAFKA_HOSTS`: brokers that are there already. */
   readonly kafkaHosts: string | undefined;
-  /** Why Kafka cannot be started here, if so. */
+  /** What it lacks to start Kafka. */
   kafkaMissing(): Promise<string | undefined>;
+  hasCompose(): Promise<boolean>;
 }
 
 export const isKafkaTest = (file: string): boolean => file.includes(`test${sep}kafka${sep}`);
 
-export const prerequisites = ({ ci, kafkaHosts, kafkaMissing }: Circumstances): readonly Prerequisite[] => [
+export const prerequisites = ({
+  ci,
+  kafkaHosts,
+  kafkaMissing,
+  hasCompose,
+}: Circumstances): readonly Prerequisite[] => [
   {
     isNeededBy: (file) => file.endsWith('.long.test.ts'),
     missing: async () => (ci ? undefined : 'CI=true, because it takes long'),
@@ -30,6 +36,10 @@ export const prerequisites = ({ ci, kafkaHosts, kafkaMissing }: Circumstances): 
       const missing = kafkaHosts ? undefined : await kafkaMissing();
       return missing && `${missing} for Kafka (or KAFKA_HOSTS)`;
     },
+  },
+  {
+    isNeededBy: (file) => file.endsWith('.docker.test.ts'),
+    missing: async () => ((await hasCompose()) ? undefined : 'Docker Compose'),
   },
 ];
 

@@ -73,8 +73,14 @@ t.test('a file is left out when something that it needs is missing, and all of i
     'test/c.long.test.ts',
     'test/kafka/d.test.ts',
     'test/kafka/e.long.test.ts',
+    'test/f.docker.test.ts',
   ];
-  const here = { ci: false, kafkaHosts: undefined, kafkaMissing: async () => 'Maven' };
+  const here = {
+    ci: false,
+    kafkaHosts: undefined,
+    kafkaMissing: async () => 'Maven',
+    hasCompose: async () => false,
+  };
   const long = 'CI=true, because it takes long';
   const kafka = 'Maven for Kafka (or KAFKA_HOSTS)';
   t.same(await select(files, prerequisites(here)), {
@@ -83,18 +89,21 @@ t.test('a file is left out when something that it needs is missing, and all of i
       { file: 'test/c.long.test.ts', needs: long },
       { file: 'test/kafka/d.test.ts', needs: kafka },
       { file: 'test/kafka/e.long.test.ts', needs: `${long} and ${kafka}` },
+      { file: 'test/f.docker.test.ts', needs: 'Docker Compose' },
     ],
   });
-  const withHosts = await select(files, prerequisites({ ...here, ci: true, kafkaHosts: 'host:9092' }));
+  const there = { ...here, ci: true, kafkaHosts: 'host:9092', hasCompose: async () => true };
+  const withHosts = await select(files, prerequisites(there));
   t.same(withHosts, { run: files, leftOut: [] });
 });
 
-t.test('Kafka is looked for only when a file needs it', async (t) => {
-  const kafkaMissing = async () => t.fail('looked for');
+t.test('what no file needs is not looked for', async (t) => {
+  const unasked = async () => t.fail('it was looked for');
   const known = prerequisites({
     ci: false,
     kafkaHosts: undefined,
-    kafkaMissing: async () => `${await kafkaMissing()}`,
+    kafkaMissing: async () => `${await unasked()}`,
+    hasCompose: unasked,
   });
   t.same(await select(['test/a.test.ts'], known), { run: ['test/a.test.ts'], leftOut: [] });
 });
