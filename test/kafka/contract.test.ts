@@ -1,24 +1,18 @@
-import { randomUUID } from 'node:crypto';
 import { systemClock } from '../../src/clock.ts';
 import { silentLogger } from '../../src/logger.ts';
 import { Metrics } from '../../src/metrics.ts';
 import { openKafkaLog } from '../../src/storage/kafka/log.ts';
 import { eventLogContract } from '../contract/event-log.ts';
 import { kafkaHosts } from '../support/kafka.ts';
+import { newPrefix, plainConnection } from '../support/kafka-log.ts';
 
 const hosts = await kafkaHosts();
 
 eventLogContract('kafka', async (partitions) => {
-  const prefix = `${randomUUID()}-`;
+  const prefix = newPrefix();
   const open = () =>
     openKafkaLog({
-      connection: {
-        hosts: hosts.split(','),
-        securityProtocol: 'PLAINTEXT',
-        saslMechanism: 'PLAIN',
-        saslUser: undefined,
-        saslPassword: undefined,
-      },
+      connection: plainConnection(hosts),
       prefix,
       partitions,
       clock: systemClock,

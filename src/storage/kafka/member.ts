@@ -28,12 +28,13 @@ export class Member implements Subscription {
   #session: Session | undefined;
   #stopped = false;
   #backoffMs = 0;
+  #formerMemberId = '';
   #cancelStart: Cancel = () => {};
   #closed: Promise<void> = Promise.resolve();
 
   constructor(options: MemberOptions) {
     this.#options = options;
-    this.#startSession(undefined);
+    this.#startSession();
   }
 
   pause(at: TopicPartition): void {
@@ -86,7 +87,7 @@ export class Member implements Subscription {
     this.#options.onClosed();
   }
 
-  #startSession(formerMemberId: string | undefined): void {
+  #startSession(): void {
     const { prefix, subscriber } = this.#options;
     const topicNames = subscriber.topics.map((topic) => prefix + topic);
     const events: SessionEvents = {
@@ -95,7 +96,10 @@ export class Member implements Subscription {
       onBatch: (payload) => this.#onBatch(payload),
       onOver: (error) => this.#onOver(error),
     };
-    this.#session = new Session({ ...this.#options, topicNames, formerMemberId }, events);
+    this.#session = new Session(
+      { ...this.#options, topicNames, formerMemberId: this.#formerMemberId },
+      events,
+    );
     this.#session.start();
   }
 
@@ -105,12 +109,15 @@ export class Member implements Subscription {
     logger.warn({ group: groupId, error: error.message }, 'a consumer group was lost: joining it again');
     this.#revoke(() => true);
     if (this.#stopped) return;
-    void session?.close();
+    if (session) {
+      this.#formerMemberId = session.memberId || this.#formerMemberId;
+      void session.close();
+    }
     this.#backoffMs = Math.min(
       Math.max(2 * this.#backoffMs, limits.retryBackoffMinMs),
       limits.retryBackoffMaxMs,
     );
-    this.#cancelStart = clock.after(this.#backoffMs, () => this.#startSession(session?.memberId));
+    this.#cancelStart = clock.after(this.#backoffMs, () => this.#startSession());
   }
 
   #onJoin(partitions: Partitions, isUnbroken: boolean): void {

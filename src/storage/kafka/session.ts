@@ -3,7 +3,7 @@ import type { Cluster, Consumer, ConsumerGroupJoinEvent, EachBatchPayload } from
 import { type Cancel, type Clock, sleep } from '../../clock.ts';
 import type { Logger } from '../../logger.ts';
 import { type Partitions, stickyAssigner } from './assigner.ts';
-import { createClient, type KafkaConnection, type KafkaLimits } from './connect.ts';
+import { createClient, type KafkaConnection, type KafkaLimits, kafkaErrorType } from './connect.ts';
 
 export interface SessionOptions {
   readonly connection: KafkaConnection;
@@ -14,7 +14,7 @@ export interface SessionOptions {
   readonly logger: Logger;
   readonly limits: KafkaLimits;
   /** Who we were in the stay before: the group need not wait for that member. */
-  readonly formerMemberId: string | undefined;
+  readonly formerMemberId: string;
 }
 
 export interface SessionEvents {
@@ -142,13 +142,13 @@ export class Session {
   }
 
   async #leaveFormer(): Promise<void> {
-    const { formerMemberId: memberId, groupId, logger } = this.#options;
+    const { formerMemberId: memberId, groupId } = this.#options;
     if (!memberId || !this.#cluster) return;
     try {
       const coordinator: unknown = await this.#cluster.findGroupCoordinator({ groupId });
       await (coordinator as Coordinator).leaveGroup({ groupId, memberId });
     } catch (error) {
-      logger.debug({ error: String(error) }, 'the former member of a group had left already');
+      if (kafkaErrorType(error) !== 'UNKNOWN_MEMBER_ID') throw error;
     }
   }
 
