@@ -12,7 +12,7 @@ import { consoleSources, type Running } from './roles/console.ts';
 import { startRefusedWatch } from './roles/engine.ts';
 import { startLoaderRole } from './roles/loader.ts';
 import { openStores, type Stores } from './roles/stores.ts';
-import { startWorkerRole } from './roles/worker.ts';
+import { startLagWatch, startWorkerRole } from './roles/worker.ts';
 import type { Role } from './settings.ts';
 import { lockDataDir, writeRunning } from './storage/embedded/data-dir.ts';
 import { DEV_PROJECT } from './storage/postgres/projects.ts';
@@ -58,6 +58,7 @@ export async function startSystem(config: Config, parts: Parts, environment: Env
   const worker = runs('worker')
     ? await startWorkerRole(config, parts, environment, stores, teams)
     : undefined;
+  const lagWatch = worker && (await startLagWatch(parts, environment, stores, worker));
   const refusedWatch =
     worker && stores.clickhouse && config.clickHouseIngestion === 'kafka-engine'
       ? await startRefusedWatch(parts, environment, stores, stores.clickhouse)
@@ -66,7 +67,7 @@ export async function startSystem(config: Config, parts: Parts, environment: Env
     ? await openTheDoor(config, parts, environment, stores, teams, worker)
     : undefined;
   const captureUrl = capturePort === undefined ? undefined : urlOf(config.captureHost, capturePort);
-  const running = { worker, loader, refusedWatch };
+  const running = { worker, lagWatch, loader, refusedWatch };
   const consolePort = await openConsole(config, parts, environment, stores, running, captureUrl);
   if (usesDataDir(config)) {
     await writeRunning(config.dataDir, {

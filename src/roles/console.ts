@@ -1,7 +1,8 @@
 /** What the console shows of the roles that run here. */
+import type { LagWatch } from '../actors/lag-watch.ts';
 import type { Worker } from '../actors/worker.ts';
 import { booksMetrics } from '../console/books-metrics.ts';
-import { asking, type Check, named } from '../console/checks.ts';
+import { asking, type Check, type Health, named } from '../console/checks.ts';
 import type { ConsoleSources } from '../console/server.ts';
 import type { Environment } from '../environment.ts';
 import type { Loader } from '../loader/loader.ts';
@@ -13,6 +14,8 @@ import type { Stores } from './stores.ts';
 
 export interface Running {
   readonly worker: Worker | undefined;
+  /** Where the worker is. */
+  readonly lagWatch: LagWatch | undefined;
   readonly loader: Loader | undefined;
   /** Where ClickHouse reads the topics itself. */
   readonly refusedWatch: RefusedWatch | undefined;
@@ -23,13 +26,14 @@ export function consoleSources(
   stores: Stores,
   running: Running,
 ): ConsoleSources {
-  const { worker, loader } = running;
+  const { worker, lagWatch, loader } = running;
   const { clickhouse, log } = stores;
   const { postgres } = stores.postgres;
   const publish = booksMetrics(metrics);
   return {
     health: () => [
       ...(worker ? [named('worker', worker.health())] : []),
+      ...(lagWatch ? [named('progress', healthOf(lagWatch.stalled()))] : []),
       ...(loader ? [named('loader', loader.health())] : []),
       named('PostgreSQL', stores.postgres.health()),
     ],
@@ -81,6 +85,9 @@ function readiness(
     ];
   };
 }
+
+const healthOf = (detail: string | undefined): Health =>
+  detail === undefined ? { ok: true } : { ok: false, detail };
 
 function requireClickHouse(clickhouse: ClickHouse | undefined): ClickHouse {
   if (clickhouse !== undefined) return clickhouse;

@@ -1,4 +1,5 @@
 /** The role worker: finds each event its person, and writes the rows. */
+import { type LagWatch, watchLag } from '../actors/lag-watch.ts';
 import { TRANSFORMS } from '../actors/transforms.ts';
 import { startWorker, type Worker } from '../actors/worker.ts';
 import type { Config } from '../config.ts';
@@ -39,5 +40,29 @@ export function startWorkerRole(
         },
       }),
     (started) => started.close(),
+  );
+}
+
+/** How far the worker is behind, and whether it moves at all. */
+export function startLagWatch(
+  parts: Parts,
+  { clock, metrics }: Environment,
+  { log }: Stores,
+  worker: Worker,
+): Promise<LagWatch> {
+  const { lagEveryMs, stalledAfterMs } = LIMITS.worker;
+  return parts.start(
+    'lag watch',
+    async () =>
+      watchLag({
+        log: log.log,
+        standings: () => worker.standings(),
+        trouble: () => worker.ready().detail ?? log.ready().detail,
+        clock,
+        metrics,
+        everyMs: lagEveryMs,
+        stalledAfterMs,
+      }),
+    async (started) => started.close(),
   );
 }

@@ -94,6 +94,11 @@ t.test('capture, worker and loader as processes of their own', async (t) => {
       t.equal((await get(system, '/_health')).status, 200);
       t.equal((await get(system, '/_ready')).status, 200);
     }
+    const gauge = /^tributary_worker_lag_records\{partition="\d"\} 0$/gm;
+    await until('the worker knows how far it is on every partition', async () => {
+      const found = (await get(worker, '/_metrics')).text.match(gauge);
+      return found?.length === 4 ? true : undefined;
+    });
     t.notOk(worker.captureUrl, 'no door but that of capture');
     t.match(await sql(worker, 'SELECT 1'), { status: 400, text: /no ClickHouse.*role loader/ });
   });
