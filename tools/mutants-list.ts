@@ -64,6 +64,12 @@ export const MUTANTS: readonly Mutant[] = [
     replacement: 'of store.idsOf(source).slice(0, 1)) {',
   },
   {
+    name: 'a list of unfinished offsets that was changed is believed',
+    file: 'src/actors/past.ts',
+    search: 'if (isWhole) return progress;',
+    replacement: 'if (isWhole || progress !== undefined) return progress;',
+  },
+  {
     name: 'unfinished list lost and treated as empty',
     file: 'src/actors/ledger.ts',
     search: 'for (const { from, to } of progress.unfinished) {',

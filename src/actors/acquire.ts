@@ -4,6 +4,7 @@ import type { Assignment, EventLog, PartitionOffsets } from '../storage/event-lo
 import { LogReplacedError, type PersonStore } from '../storage/person-store.ts';
 import type { LaneOptions } from './lane.ts';
 import { Ledger } from './ledger.ts';
+import { believedProgress } from './past.ts';
 
 export interface Acquisition {
   readonly logId: string;
@@ -28,7 +29,13 @@ export async function acquire(
 ): Promise<Acquisition> {
   const logId = log.identity();
   const { first } = boundsOf(await log.offsets(topic), partition);
-  const { epoch, foldedBelow, folded, progress } = await store.acquire({ logId, topic, partition }, first);
+  const acquired = await store.acquire({ logId, topic, partition }, first);
+  const { epoch, foldedBelow, folded } = acquired;
+  const progress = believedProgress(acquired);
+  if (!acquired.isWhole) {
+    const { inFlight: replayed } = progress;
+    logger.error({ partition, replayed }, 'the list of unfinished records was changed: all that may be are');
+  }
   // Only now: what came while the epoch was raised may have been read, and sent, by the former owner.
   const { end } = boundsOf(await log.offsets(topic), partition);
   const { landmark, readPosition } = progress;

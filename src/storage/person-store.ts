@@ -56,6 +56,8 @@ export interface Acquired {
   readonly foldedBelow: number;
   readonly folded: readonly FoldedRange[];
   readonly progress: Progress;
+  /** False: its list of unfinished offsets is not the one that was saved. */
+  readonly isWhole: boolean;
 }
 
 export interface Identity {

@@ -30,6 +30,7 @@ export function progressTests(test: ContractTest): void {
       foldedBelow: 0,
       folded: [],
       progress: { firstOffset: 0, readPosition: 0, unfinished: [], held: 0, inFlight: 0, fates: {} },
+      isWhole: true,
     });
     await owner.save(
       await owner.work(set('ann', {}), identify('ann', 'anon')),
@@ -108,6 +109,7 @@ export function progressTests(test: ContractTest): void {
     await store.saveProgress([at(owner, 2)]);
     const { acquired } = await Owner.take(store);
     t.same(acquired.progress, PROGRESS);
+    t.ok(acquired.isWhole);
     t.equal(acquired.foldedBelow, 4, 'it never falls');
     t.same(offsetsOf(acquired.folded), [4, 6]);
     const { acquired: ofOther } = await Owner.take(store, 1);

@@ -27,6 +27,7 @@ export const MEETINGS = [
   'paused partition',
   'broken belief',
   'fence',
+  'unfinished list lost or old',
 ] as const;
 type Meeting = (typeof MEETINGS)[number];
 
@@ -46,6 +47,7 @@ export function count(counts: Counts, ran: Ran, { followed, outputs }: Verdict):
   meet('merge with unsaved work on both sides', mergesOfUnsaved(ran, followed.folded));
   meet('broken belief', store.broken);
   meet('fence', store.fenced);
+  meet('unfinished list lost or old', ran.spoilt);
   for (const { fates } of store.progress()) meet('duplicate uuid', fates['drop:duplicate'] ?? 0);
   for (const { meeting } of followed.folded.values()) {
     if (meeting === 'refused') meet('refused merge', 1);

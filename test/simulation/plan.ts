@@ -33,6 +33,8 @@ export interface Plan {
   readonly calm: boolean;
   /** Processes end and bounds are small, but no held event has to go early: nothing is slow, and all fit in memory. */
   readonly patient: boolean;
+  /** What becomes of the lists of unfinished offsets whenever a process has ended. */
+  readonly spoils: 'lost' | 'old' | undefined;
   /** Chance of the world itself: another history leaves it as it is. */
   readonly worldSeed: number;
 }
@@ -83,6 +85,7 @@ export function planOf(seed: number, processesMax = PROCESSES_MAX): Plan {
       downMs: random.pick([0, 300, 5_000]),
     })),
     worldSeed: random.int(0, 2 ** 31),
+    spoils: stopCount > 0 && random.chance(0.15) ? random.pick(['lost', 'old']) : undefined,
   };
 }
 

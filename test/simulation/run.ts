@@ -26,6 +26,7 @@ export interface Ran {
   readonly records: readonly SentRecord[];
   readonly settled: boolean;
   readonly restarts: number;
+  readonly spoilt: number;
   readonly watch: Watch;
 }
 
@@ -52,7 +53,7 @@ export async function run(plan: Plan, metrics: Metrics): Promise<Ran> {
   }
   const settled = await settles(world);
   await crew.close();
-  return { plan, world, records, settled, restarts: crew.restarts, watch };
+  return { plan, world, records, settled, restarts: crew.restarts, spoilt: crew.spoilt, watch };
 }
 
 /** Lets time pass until all is settled. False: it came to no end, or nothing happened any more. */
@@ -89,6 +90,8 @@ class Crew {
   /** Of calls, by name. */
   readonly #steps = new Map<string, number>();
   restarts = 0;
+  /** Times that a list of unfinished offsets was lost or made old. */
+  spoilt = 0;
   #closed = false;
 
   constructor(world: World, plan: Plan, watch: Watch) {
@@ -140,11 +143,20 @@ class Crew {
     );
   }
 
+  #beginAgain(): void {
+    const { spoils } = this.#plan;
+    if (spoils !== undefined && this.#world.store.spoil(spoils)) {
+      this.#world.note(`-- lists of unfinished offsets: ${spoils}`);
+      this.spoilt += 1;
+    }
+    this.#begin();
+  }
+
   #end(process: Process, { kind, downMs }: Stop, name: string): void {
     this.#world.note(`-- ${kind} at ${name}`);
     this.restarts += 1;
     this.#watch.ended(process, kind);
-    const again = () => this.#world.clock.after(downMs, () => this.#begin());
+    const again = () => this.#world.clock.after(downMs, () => this.#beginAgain());
     if (kind === 'crash') {
       process.kill();
       again();

@@ -49,6 +49,8 @@ interface PartitionRow {
   foldedBelow: number;
   folded: readonly FoldedRange[];
   progress: Progress;
+  /** The list that was saved last, and the one before. */
+  unfinished: readonly (readonly OffsetRange[])[];
 }
 
 const GROUP_TYPES_MAX = 5;
@@ -82,7 +84,8 @@ export class SimStore {
     this.#partitions.set(partitionName(key), row);
     row.epoch += 1;
     const { epoch, foldedBelow, folded, progress } = row;
-    return { epoch, foldedBelow, folded, progress };
+    const isWhole = JSON.stringify(progress.unfinished) === JSON.stringify(row.unfinished[0]);
+    return { epoch, foldedBelow, folded, progress, isWhole };
   }
 
   findByIds(ids: readonly Identity[]): readonly Found[] {
@@ -152,9 +155,22 @@ export class SimStore {
     for (const { key, progress, foldedBelow } of partitions) {
       const row = this.#row(key);
       row.progress = progress;
+      row.unfinished = [progress.unfinished, ...row.unfinished.slice(0, 1)];
       row.foldedBelow = Math.max(row.foldedBelow, foldedBelow);
       row.folded = row.folded.filter(({ to }) => to >= row.foldedBelow);
     }
+  }
+
+  /** Every list of unfinished offsets is lost, or becomes the one before it. Gives whether that made a difference. */
+  spoil(how: 'lost' | 'old'): boolean {
+    let isSpoilt = false;
+    for (const row of this.#partitions.values()) {
+      const unfinished = (how === 'old' ? row.unfinished[1] : undefined) ?? [];
+      if (JSON.stringify(unfinished) === JSON.stringify(row.progress.unfinished)) continue;
+      row.progress = { ...row.progress, unfinished };
+      isSpoilt = true;
+    }
+    return isSpoilt;
   }
 
   /** Where every partition of the log stands, by the last progress saved. */
@@ -229,6 +245,7 @@ function newPartition(partition: number, firstOffset: number): PartitionRow {
     foldedBelow: firstOffset,
     folded: [],
     progress: { firstOffset, readPosition: firstOffset, unfinished: [], held: 0, inFlight: 0, fates: {} },
+    unfinished: [[]],
   };
 }
 

@@ -16,10 +16,12 @@ import type { Postgres, Queryable } from './pool.ts';
 
 const TAKE = `
   INSERT INTO tributary_partition
-    (log_id, topic, partition, epoch, first_offset, folded_below, read_position, unfinished, held, in_flight, fates)
-  VALUES ($1, $2, $3, 1, $4, $4, $4, '[]', 0, 0, '{}')
+    (log_id, topic, partition, epoch, first_offset, folded_below, read_position, unfinished, unfinished_digest, held,
+    in_flight, fates)
+  VALUES ($1, $2, $3, 1, $4, $4, $4, '[]', md5('[]'), 0, 0, '{}')
   ON CONFLICT (log_id, topic, partition) DO UPDATE SET epoch = tributary_partition.epoch + 1
-  RETURNING epoch, first_offset, folded_below, read_position, unfinished, held, in_flight, fates, landmark`;
+  RETURNING epoch, first_offset, folded_below, read_position, unfinished, held, in_flight, fates, landmark,
+    md5(unfinished::text) = unfinished_digest AS is_whole`;
 
 const READ_FOLDED = `
   SELECT from_offset, to_offset, persons::text[] AS persons, groups FROM tributary_folded
@@ -37,8 +39,8 @@ const LOCK_FOR_PROGRESS = `${LOCK} FOR NO KEY UPDATE OF t`;
 
 const WRITE_PROGRESS = `
   UPDATE tributary_partition AS t SET
-    read_position = s.read_position, unfinished = s.unfinished, held = s.held, in_flight = s.in_flight,
-    fates = s.fates, landmark = s.landmark, folded_below = greatest(t.folded_below, s.folded_below),
+    read_position = s.read_position, unfinished = s.unfinished, unfinished_digest = md5(s.unfinished::text),
+    held = s.held, in_flight = s.in_flight, fates = s.fates, landmark = s.landmark, folded_below = greatest(t.folded_below, s.folded_below),
     saved_at = now()
   FROM unnest($1::text[], $2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::jsonb[], $7::int[], $8::int[],
     $9::jsonb[], $10::jsonb[])
@@ -67,6 +69,7 @@ interface PartitionRow {
   readonly in_flight: number;
   readonly fates: Readonly<Record<string, number>>;
   readonly landmark: Landmark | null;
+  readonly is_whole: boolean;
 }
 
 interface FoldedRow {
@@ -97,12 +100,13 @@ export async function acquire(postgres: Postgres, key: PartitionKey, firstOffset
     progress: {
       firstOffset: row.first_offset,
       readPosition: row.read_position,
-      unfinished: row.unfinished,
+      unfinished: row.is_whole ? row.unfinished : [],
       held: row.held,
       inFlight: row.in_flight,
       fates: row.fates,
       ...(row.landmark === null ? {} : { landmark: row.landmark }),
     },
+    isWhole: row.is_whole,
   };
 }
 
