@@ -63,7 +63,7 @@ for (const [codec, type] of CODECS) {
 async function meetsCodec(
   client: kafkajs.Kafka,
   topic: string,
-  type: kafkajs.CompressionTypes,
+  type: keyof typeof kafkajs.CompressionCodecs,
 ): Promise<void> {
   const consumer = client.consumer({ groupId: `${topic}-codec` });
   await consumer.connect();
