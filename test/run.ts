@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { composeProgram } from '../tools/docker-compose.ts';
-import { type KafkaBroker, kafkaMissing, startKafka } from '../tools/kafka/broker.ts';
+import { kafkaMissing, startKafka } from '../tools/kafka/broker.ts';
 import { newRunFolder, removeFolder } from '../tools/kafka/folder.ts';
 import { indent, tapResults } from '../tools/test-results.ts';
 import { isKafkaTest, prerequisites, select } from '../tools/test-selection.ts';
@@ -63,17 +63,31 @@ function runTap(files: readonly string[], env: NodeJS.ProcessEnv): Promise<numbe
   });
 }
 
-/** One broker for all the files that need one, unless there are brokers already. */
-async function withKafka<T>(run: (hosts: string | undefined) => Promise<T>): Promise<T> {
+interface Kafka {
+  readonly hosts: string;
+  stop(): Promise<void>;
+}
+
+/** One broker for all the files that need one. `undefined`: it does not start, which is a failure. */
+async function startBroker(): Promise<Kafka | undefined> {
   const dir = await newRunFolder();
-  let broker: KafkaBroker | undefined;
   try {
-    broker = await startKafka({ dir, report, onEnd: report });
-    return await run(broker.hosts);
-  } finally {
-    await broker?.kill();
+    const broker = await startKafka({ dir, report, onEnd: fail });
+    return { hosts: broker.hosts, stop: () => broker.kill().then(() => removeFolder(dir)) };
+  } catch (error) {
     await removeFolder(dir);
+    fail(`no test of Kafka runs: ${error instanceof Error ? error.message : error}`);
+    return undefined;
   }
+}
+
+/** Gives tap's exit code. */
+async function runAll(files: readonly string[]): Promise<number> {
+  if (kafkaHosts || !files.some(isKafkaTest)) return runTap(files, process.env);
+  const kafka = await startBroker();
+  const others = files.filter((file) => !isKafkaTest(file));
+  if (kafka === undefined) return others.length > 0 ? runAll(others) : 1;
+  return runTap(files, { ...process.env, KAFKA_HOSTS: kafka.hosts }).finally(() => kafka.stop());
 }
 
 for (const { file, needs } of leftOut) {
@@ -82,9 +96,7 @@ for (const { file, needs } of leftOut) {
 }
 if (run.length === 0) fail('there is no test to run');
 else {
-  const runAll = (hosts = kafkaHosts) =>
-    runTap(run, { ...process.env, ...(hosts && { KAFKA_HOSTS: hosts }) });
-  const code = !kafkaHosts && run.some(isKafkaTest) ? await withKafka(runAll) : await runAll();
+  const code = await runAll(run);
   if (code !== 0 && totals.failed === 0) fail(`tap ended with exit code ${code}`);
   if (totals.passed === 0 && totals.failed === 0) fail('no test ran');
 }
