@@ -234,22 +234,6 @@ t.test('a dead letter that does not parse is a dead letter, too', async () => {
   });
 });
 
-t.test(
-  'other brokers: the Kafka tables are dropped and made again, and nothing is read twice or left out',
-  async (t) => {
-    const tables = kafkaEngineStatements({ hosts, prefix }).filter(({ name }) => name.startsWith('kafka_'));
-    for (const { name } of tables) await engine.command(`DROP TABLE ${name} SYNC`);
-    await log.append([recordOf({ ...EVENT, uuid: uuidOf(77) }, 77)]);
-    await migrateClickHouse(engine, silentLogger, { hosts: ['127.0.0.1:1', ...hosts], prefix });
-    const rows = `SELECT count() AS n FROM engine.events WHERE uuid = '${uuidOf(77)}'`;
-    await until('it reads on', async () => (await rowsOf(engine, rows))[0]?.['n'] === 1);
-    t.equal(
-      (await rowsOf(engine, `SELECT count() AS n FROM engine.events WHERE uuid = '${uuidOf(1)}'`))[0]?.['n'],
-      1,
-    );
-  },
-);
-
 t.test('its columns have the types of the tables', async (t) => {
   const types = (names: string) =>
     rowsOf(

@@ -33,11 +33,13 @@ const json = fc
   .map((object) => scrub(JSON.parse(JSON.stringify(object)) as JsonObject));
 const deepJson = fc
   .integer({ min: 1, max: 200 })
-  .map((depth) => '{"a":'.repeat(depth) + '1e300' + '}'.repeat(depth));
+  .map((depth) => `${'{"a":'.repeat(depth)}1e300${'}'.repeat(depth)}`);
 const jsonText = fc.oneof({ weight: 5, arbitrary: json.map((object) => JSON.stringify(object)) }, deepJson);
 const uuid = fc.uuid();
 const teamId = fc.oneof(fc.nat(100), fc.maxSafeInteger()).map(asTeamId);
 const version = fc.maxSafeNat();
+/** Odd, and never the same. */
+const name = fc.tuple(text, uuid).map((parts) => parts.join(''));
 
 const event = fc
   .record({
@@ -82,14 +84,14 @@ const person = fc.record({
 });
 const mapping = fc.record({
   teamId,
-  distinctId: text.map(asDistinctId),
+  distinctId: name.map(asDistinctId),
   person: uuid.map(asPersonUuid),
   version,
 });
 const group = fc.record({
   teamId,
   typeIndex: fc.nat(4),
-  key: text,
+  key: name,
   properties: json,
   createdAtMs: timeMs,
   version,
@@ -115,8 +117,11 @@ const on = (topic: ClickHouseTopic, row: fc.Arbitrary<string>): fc.Arbitrary<App
     key: uuid,
     value: row,
     headers: fc.constant({}),
-    // Past 2106 ClickHouse's DateTime ends.
-    timestamp: fc.integer({ min: 0, max: 4_000_000_000_000 }),
+    // Past 2106 ClickHouse's DateTime ends. Dead letters are forgotten four weeks after theirs.
+    timestamp: fc.integer({
+      min: topic === 'events_dead_letter_queue' ? 3_000_000_000_000 : 0,
+      max: 4_000_000_000_000,
+    }),
   });
 
 /** A record of any ClickHouse topic, most of them events. */
