@@ -246,7 +246,7 @@ export const LIMITS = {
   },
   process: {
     /** After this a stop gives up and the process exits. */
-    stopTimeoutMs: 5_000,
+    stopTimeoutMs: 9_000,
     /** A second signal within this is the same Ctrl-C: npm passes on what the terminal has sent already. */
     sameSignalMs: 500,
     /** How long a start waits for the worker to take its partitions before events are let in. */

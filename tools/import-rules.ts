@@ -17,6 +17,7 @@ export const VENDORS: Readonly<Record<string, string>> = {
   chdb: 'src/storage/clickhouse/',
   '@clickhouse/client': 'src/storage/clickhouse/',
   'uWebSockets.js': 'src/capture/',
+  kafkajs: 'src/storage/kafka/',
   nact: 'src/actors/nact.ts',
   pino: 'src/logger.ts',
   'prom-client': 'src/metrics.ts',
