@@ -23,6 +23,8 @@ export async function deleteRecords(
   const admin = adminOf(hosts);
   await admin.connect();
   try {
+    // kafkajs deletes only from topics that it has heard of.
+    await admin.fetchTopicOffsets(topic);
     await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] });
   } finally {
     await admin.disconnect();
