@@ -17,10 +17,12 @@ interface Left {
   readonly partition: number;
   readonly unfinished: unknown;
   readonly held: number;
+  readonly folded_below: number;
+  readonly read_position: number;
 }
 
 const LEFT = `
-  SELECT partition, unfinished, held FROM tributary_partition
+  SELECT partition, unfinished, held, folded_below::int, read_position::int FROM tributary_partition
   WHERE topic = '${INGESTION_TOPIC}' AND log_id NOT LIKE '% until %' ORDER BY partition`;
 const DAMAGE = `UPDATE tributary_partition SET unfinished = $2::jsonb WHERE topic = '${INGESTION_TOPIC}' AND partition = $1`;
 const OLD_MS = 3_000;
@@ -71,6 +73,20 @@ async function damagedLists(scene: Scene): Promise<void> {
   scene.state.forget();
   await Promise.all(cluster.workers.map((worker) => worker.start()));
   await takes(500);
+  await finished(cluster, left);
+}
+
+/** Resolves once nothing is unfinished of what was read then. */
+async function finished(cluster: Cluster, then: readonly Left[]): Promise<void> {
+  const deadline = systemClock.monotonic() + LOOK_MS;
+  for (;;) {
+    const now = await leftOf(cluster);
+    const behind = now.filter(({ folded_below }, index) => folded_below < (then[index]?.read_position ?? 0));
+    if (behind.length === 0) return;
+    if (systemClock.monotonic() > deadline)
+      throw new Error(`not finished after ${LOOK_MS} ms: ${JSON.stringify(behind).slice(0, 500)}`);
+    await sleep(systemClock, POLL_MS);
+  }
 }
 
 /** The first offset that is left of a partition. */
@@ -81,7 +97,8 @@ async function retentionPassed({
   problems,
 }: Scene): Promise<{ partition: number; first: number }> {
   const partition = 0;
-  await Promise.all(cluster.workers.map((worker) => worker.kill()));
+  // In good order: what is not known to have a row counts as lost.
+  await Promise.all(cluster.workers.map((worker) => worker.stop()));
   await takes(BACKLOG_EVENTS);
   const committed = (await cluster.log.committed('worker', INGESTION_TOPIC)).get(partition) ?? 0;
   const first = committed + TAKEN_RECORDS;
@@ -148,7 +165,8 @@ async function post(captureUrl: string): Promise<number> {
 
 async function acceptNewLog({ settings, workers: [worker] }: Cluster): Promise<string> {
   const root = join(import.meta.dirname, '..', '..');
-  const env = { ...process.env, ...settings, TRIBUTARY_DATA_DIR: worker?.dataDir };
+  // With the settings of the worker that refuses.
+  const env = { ...process.env, ...settings, TRIBUTARY_ROLES: 'worker', TRIBUTARY_DATA_DIR: worker?.dataDir };
   const child = spawn(process.execPath, ['--import', 'tsx', join(root, 'src/cli/migrate.ts'), ACCEPTED], {
     cwd: root,
     env,
