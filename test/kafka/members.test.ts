@@ -113,7 +113,7 @@ void t.test('a member whose partitions are all paused, or wait for onAssign, sta
   t.same([paused.revokes, waiting.revokes, paused.errors.length, waiting.errors.length], [0, 0, 0, 0]);
   begin();
   for (const assignment of paused.held.values()) subscription.resume(assignment);
-  await until(() => paused.records.length === 1 && waiting.records.length === 1);
+  await until(() => paused.records.length >= 1 && waiting.records.length >= 1);
 });
 
 void t.test('a topic that is deleted and made anew is assigned anew', async (t) => {

@@ -135,12 +135,12 @@ export class Member implements Subscription {
       if (this.#stopped) return;
       const kept = this.#held.get(key);
       if (kept) kept.rejoined();
-      else this.#assign(key, { ...at, generation: nextGeneration() });
+      else this.#assign(key, { ...at, generation: nextGeneration() }, this.#options.limits.handOverMs);
     }
   }
 
-  #assign(key: string, assignment: Assignment): void {
-    const { prefix, subscriber, clock, limits } = this.#options;
+  #assign(key: string, assignment: Assignment, waitMs: number): void {
+    const { prefix, subscriber, clock, limits, nextGeneration } = this.#options;
     const session = this.#session;
     if (!session) return;
     const holding: Holding = new Holding({
@@ -159,14 +159,16 @@ export class Member implements Subscription {
       onReset: () => {
         if (this.#held.get(key) !== holding) return;
         this.#revoke((other) => other === key);
-        if (!this.#stopped) this.#assign(key, { ...assignment, generation: this.#options.nextGeneration() });
+        if (this.#stopped) return;
+        const again = { ...assignment, generation: nextGeneration() };
+        this.#assign(key, again, limits.retryBackoffMaxMs);
       },
     });
     this.#held.set(key, holding);
     const isHeld = (): boolean => this.#held.get(key) === holding;
     void (async () => {
       try {
-        await sleep(clock, limits.handOverMs);
+        await sleep(clock, waitMs);
         if (!isHeld()) return;
         const start = await subscriber.onAssign(assignment);
         const offset = await this.#startOffset(assignment, start, isHeld);

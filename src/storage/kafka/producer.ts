@@ -95,7 +95,7 @@ export class Producer {
   async append(records: readonly PlacedRecord[]): Promise<readonly Position[]> {
     if (records.length === 0) return [];
     const { clock, limits } = this.#surroundings;
-    const messages = records.map(({ record }) => toMessage(record));
+    const messages = records.map(toMessage);
     const sizes = messages.map(messageBytes);
     const bytes = sizes.reduce((sum, size) => sum + size, 0);
     if (this.#queueBytes > 0 && this.#queueBytes + bytes > limits.queueBytesMax) {
@@ -112,8 +112,8 @@ export class Producer {
           reject(error);
         },
       });
-      for (const [index, { topicName, partition }] of records.entries()) {
-        const message = { ...messages[index], partition } as Message;
+      for (const [index, message] of messages.entries()) {
+        const { topicName = '', partition = 0 } = records[index] ?? {};
         this.#laneOf(topicName, partition).entries.push({ append, index, message, bytes: sizes[index] ?? 0 });
       }
       this.#pending.add(append);
@@ -271,12 +271,15 @@ export class Producer {
   }
 }
 
-function toMessage({ key, value, headers, timestamp }: AppendRecord): Message {
+function toMessage({ record, partition }: PlacedRecord): Message {
+  const { key, value, headers, timestamp } = record;
   return {
     key,
     value: typeof value === 'string' ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength),
-    headers: { ...headers },
+    // kafkajs only reads them.
+    headers: headers as Record<string, string>,
     timestamp: String(timestamp),
+    partition,
   };
 }
 
