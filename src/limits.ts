@@ -140,6 +140,8 @@ export const LIMITS = {
     /** Messages of one append to the output topics. */
     appendRecordsMax: 2_000,
     progressEveryMs: 1_000,
+    /** Progress is saved as often as that, although nothing has happened. */
+    progressIdleEveryMs: 5_000,
     /** How long a stop waits for what was read to get its rows; the rest is replayed. */
     closeMs: 3_000,
     /** How long it waits for the log to take the last commits, which only those need who watch the log. */
@@ -214,6 +216,8 @@ export const LIMITS = {
     /** How long `send` waits for the row, and how often it looks. */
     rowTimeoutMs: 10_000,
     rowPollMs: 25,
+    /** Partitions of one replay. */
+    replayPartitionsMax: 1_000,
     /** How often it looks whether a held event has been released. */
     heldPollMs: 100,
     /** How long a command waits for a system that is starting. */

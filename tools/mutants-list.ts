@@ -66,8 +66,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a list of unfinished offsets that was changed is believed',
     file: 'src/actors/past.ts',
-    search: 'if (isWhole) return progress;',
-    replacement: 'if (isWhole || progress !== undefined) return progress;',
+    search: 'if (isWhole && replayFrom === undefined) return progress;',
+    replacement: 'if (replayFrom === undefined) return progress;',
   },
   {
     name: 'unfinished list lost and treated as empty',

@@ -31,7 +31,10 @@ export async function acquire(
   const { first } = boundsOf(await log.offsets(topic), partition);
   const acquired = await store.acquire({ logId, topic, partition }, first);
   const { epoch, foldedBelow, folded } = acquired;
-  const progress = believedProgress(acquired);
+  const progress = believedProgress(acquired, first);
+  if (acquired.replayFrom !== undefined) {
+    logger.info({ partition, from: acquired.replayFrom }, 'records are read again, as was asked for');
+  }
   if (!acquired.isWhole) {
     const { inFlight: replayed } = progress;
     logger.error({ partition, replayed }, 'the list of unfinished records was changed: all that may be are');

@@ -1,15 +1,20 @@
-/** What a former owner of a partition left, as far as it can be believed. */
+/** What a former owner of a partition left, as far as it can be believed and is wanted. */
 import type { Acquired, Progress } from '../storage/person-store.ts';
 
 /**
  * The progress. Where its list of unfinished offsets is not the one that was saved, everything that was not known to
- * be done counts as unfinished: more is replayed, and nothing is skipped. What of it had a fate already gets it again,
- * so as many fates are taken off the books, of rows first: which they were was only to be seen from the list.
+ * be done counts as unfinished: more is replayed, and nothing is skipped. So does everything from `replayFrom` on,
+ * where that is asked for; records below `first` have left the log. What of it had a fate already gets it again,
+ * so as many fates are taken off the books, of rows first: which they were is not known.
  */
-export function believedProgress({ foldedBelow, progress, isWhole }: Acquired): Progress {
-  if (isWhole) return progress;
+export function believedProgress(
+  { foldedBelow, progress, isWhole, replayFrom }: Acquired,
+  first: number,
+): Progress {
+  if (isWhole && replayFrom === undefined) return progress;
   const { firstOffset, readPosition } = progress;
-  const below = Math.min(foldedBelow, readPosition);
+  const asked = Math.max(firstOffset, first, replayFrom ?? readPosition);
+  const below = Math.min(foldedBelow, readPosition, asked);
   const unfinished = below < readPosition ? [{ from: below, to: readPosition - 1 }] : [];
   const fates = { ...progress.fates };
   const total = Object.values(fates).reduce((sum, count) => sum + count, 0);

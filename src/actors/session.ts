@@ -79,10 +79,12 @@ export class Session {
   readonly #outbox: Outbox;
   /** Saves, progress and assignments touch the partitions' rows one after another. */
   #turn: Promise<unknown> = Promise.resolve();
+  #savedAtMs: number;
   #closed = false;
 
   constructor(options: SessionOptions) {
     this.#options = options;
+    this.#savedAtMs = options.clock.monotonic();
     const { clock, logger, limits, store, system, derivePersonUuid } = options;
     const onFailure = (error: unknown) => this.#fail(error);
     this.#memory = {
@@ -162,10 +164,16 @@ export class Session {
     return this.#hold.find(eventUuid);
   }
 
-  /** Saves where every partition stands, if anything has happened, and begins to commit the low ends. */
+  /**
+   * Saves where every partition stands, if anything has happened, and begins to commit the low ends. Where nothing has
+   * happened for long it saves as well: who was fenced would not hear of it otherwise.
+   */
   async saveProgress(): Promise<void> {
+    const { clock, limits } = this.#options;
     await this.#inTurn(async () => {
-      const changed = [...this.#parts.values()].filter(({ ledger }) => ledger.changed);
+      const isDue = clock.monotonic() - this.#savedAtMs >= limits.progressIdleEveryMs;
+      const changed = [...this.#parts.values()].filter(({ ledger }) => ledger.changed || isDue);
+      if (isDue) this.#savedAtMs = clock.monotonic();
       if (changed.length === 0) return;
       const partitions = changed.map((part) => ({
         ...epochOf(part),

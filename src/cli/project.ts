@@ -1,11 +1,8 @@
 /** `npm run project`: the projects whose tokens are accepted. */
-import type { Config } from '../config.ts';
-import { silentLogger } from '../logger.ts';
-import { openPostgres, type Postgres } from '../storage/postgres/pool.ts';
+import type { Postgres } from '../storage/postgres/pool.ts';
 import { createProject, listProjects, type Project, setProject } from '../storage/postgres/projects.ts';
-import { startPostgres } from '../stores.ts';
 import { runCommand, UsageError } from './command.ts';
-import { withSystem } from './connect.ts';
+import { withPostgres } from './postgres.ts';
 import { keyTexts } from './values.ts';
 
 const HELP = `Usage: npm run project -- list
@@ -48,24 +45,6 @@ function actionOf([verb, ...rest]: readonly string[], token: string | undefined)
     return async (postgres) => [await setProject(postgres, Number(first), changes)];
   }
   throw new UsageError(`give list, create NAME, or set ID key=value …. --help shows more`);
-}
-
-function withPostgres(config: Config, action: Action): Promise<readonly Project[]> {
-  const onServer = async (url: string) => {
-    const postgres = openPostgres({ url, logger: silentLogger });
-    return action(postgres).finally(() => postgres.close());
-  };
-  if (config.databaseUrl !== undefined) return onServer(config.databaseUrl);
-  return withSystem(config, {
-    whenRunning({ postgresUrl }) {
-      if (postgresUrl !== undefined) return onServer(postgresUrl);
-      throw new UsageError(
-        'the running system keeps its projects on another server: set DATABASE_URL as it has it',
-      );
-    },
-    needs: 'postgres',
-    alone: async (parts) => action((await startPostgres(config, parts, silentLogger)).postgres),
-  });
 }
 
 function shown({ id, name, api_token, created_at, ...settings }: Project) {

@@ -58,6 +58,8 @@ export interface Acquired {
   readonly progress: Progress;
   /** False: its list of unfinished offsets is not the one that was saved. */
   readonly isWhole: boolean;
+  /** Asked for: records from this offset on are to be read again. It is asked for until progress is saved. */
+  readonly replayFrom?: number;
 }
 
 export interface Identity {

@@ -28,6 +28,7 @@ export const MEETINGS = [
   'broken belief',
   'fence',
   'unfinished list lost or old',
+  'replay that was asked for',
 ] as const;
 type Meeting = (typeof MEETINGS)[number];
 
@@ -48,6 +49,7 @@ export function count(counts: Counts, ran: Ran, { followed, outputs }: Verdict):
   meet('broken belief', store.broken);
   meet('fence', store.fenced);
   meet('unfinished list lost or old', ran.spoilt);
+  meet('replay that was asked for', ran.replays);
   for (const { fates } of store.progress()) meet('duplicate uuid', fates['drop:duplicate'] ?? 0);
   for (const { meeting } of followed.folded.values()) {
     if (meeting === 'refused') meet('refused merge', 1);

@@ -35,6 +35,8 @@ export interface Plan {
   readonly patient: boolean;
   /** What becomes of the lists of unfinished offsets whenever a process has ended. */
   readonly spoils: 'lost' | 'old' | undefined;
+  /** When somebody asks for everything of a partition that is still in the log to be read again. */
+  readonly replayAtMs: number | undefined;
   /** Chance of the world itself: another history leaves it as it is. */
   readonly worldSeed: number;
 }
@@ -86,6 +88,7 @@ export function planOf(seed: number, processesMax = PROCESSES_MAX): Plan {
     })),
     worldSeed: random.int(0, 2 ** 31),
     spoils: stopCount > 0 && random.chance(0.15) ? random.pick(['lost', 'old']) : undefined,
+    replayAtMs: stopCount > 0 && random.chance(0.1) ? random.int(1, lastMs) : undefined,
   };
 }
 

@@ -27,6 +27,7 @@ export interface Ran {
   readonly settled: boolean;
   readonly restarts: number;
   readonly spoilt: number;
+  readonly replays: number;
   readonly watch: Watch;
 }
 
@@ -42,6 +43,13 @@ export async function run(plan: Plan, metrics: Metrics): Promise<Ran> {
   world.onDelivered = (process, delivered) => watch.delivered(process, delivered);
   const crew = new Crew(world, plan, watch);
   crew.start();
+  let replays = 0;
+  if (plan.replayAtMs !== undefined) {
+    world.clock.after(plan.replayAtMs, () => {
+      world.note('-- a replay of partition 0 is asked for');
+      if (world.store.askReplay(0, 0)) replays += 1;
+    });
+  }
   const records: SentRecord[] = [];
   for (const event of plan.events) {
     const waitMs = event.atMs - world.clock.monotonic();
@@ -53,7 +61,7 @@ export async function run(plan: Plan, metrics: Metrics): Promise<Ran> {
   }
   const settled = await settles(world);
   await crew.close();
-  return { plan, world, records, settled, restarts: crew.restarts, spoilt: crew.spoilt, watch };
+  return { plan, world, records, settled, restarts: crew.restarts, spoilt: crew.spoilt, replays, watch };
 }
 
 /** Lets time pass until all is settled. False: it came to no end, or nothing happened any more. */

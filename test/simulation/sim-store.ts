@@ -49,6 +49,7 @@ interface PartitionRow {
   foldedBelow: number;
   folded: readonly FoldedRange[];
   progress: Progress;
+  replayFrom: number | undefined;
   /** The list that was saved last, and the one before. */
   unfinished: readonly (readonly OffsetRange[])[];
 }
@@ -85,7 +86,8 @@ export class SimStore {
     row.epoch += 1;
     const { epoch, foldedBelow, folded, progress } = row;
     const isWhole = JSON.stringify(progress.unfinished) === JSON.stringify(row.unfinished[0]);
-    return { epoch, foldedBelow, folded, progress, isWhole };
+    const asked = row.replayFrom === undefined ? {} : { replayFrom: row.replayFrom };
+    return { epoch, foldedBelow, folded, progress, isWhole, ...asked };
   }
 
   findByIds(ids: readonly Identity[]): readonly Found[] {
@@ -155,6 +157,7 @@ export class SimStore {
     for (const { key, progress, foldedBelow } of partitions) {
       const row = this.#row(key);
       row.progress = progress;
+      row.replayFrom = undefined;
       row.unfinished = [progress.unfinished, ...row.unfinished.slice(0, 1)];
       row.foldedBelow = Math.max(row.foldedBelow, foldedBelow);
       row.folded = row.folded.filter(({ to }) => to >= row.foldedBelow);
@@ -171,6 +174,16 @@ export class SimStore {
       isSpoilt = true;
     }
     return isSpoilt;
+  }
+
+  /** Asks for everything from `offset` on to be read again. False: nothing of the partition was read before. */
+  askReplay(partition: number, offset: number): boolean {
+    const rows = [...this.#partitions.values()].filter((row) => row.partition === partition);
+    for (const row of rows) {
+      row.epoch += 1;
+      row.replayFrom = offset;
+    }
+    return rows.some(({ progress }) => progress.readPosition > offset);
   }
 
   /** Where every partition of the log stands, by the last progress saved. */
@@ -245,6 +258,7 @@ function newPartition(partition: number, firstOffset: number): PartitionRow {
     foldedBelow: firstOffset,
     folded: [],
     progress: { firstOffset, readPosition: firstOffset, unfinished: [], held: 0, inFlight: 0, fates: {} },
+    replayFrom: undefined,
     unfinished: [[]],
   };
 }

@@ -21,7 +21,7 @@ const TAKE = `
   VALUES ($1, $2, $3, 1, $4, $4, $4, '[]', md5('[]'), 0, 0, '{}')
   ON CONFLICT (log_id, topic, partition) DO UPDATE SET epoch = tributary_partition.epoch + 1
   RETURNING epoch, first_offset, folded_below, read_position, unfinished, held, in_flight, fates, landmark,
-    md5(unfinished::text) = unfinished_digest AS is_whole`;
+    md5(unfinished::text) = unfinished_digest AS is_whole, replay_from`;
 
 const READ_FOLDED = `
   SELECT from_offset, to_offset, persons::text[] AS persons, groups FROM tributary_folded
@@ -40,8 +40,8 @@ const LOCK_FOR_PROGRESS = `${LOCK} FOR NO KEY UPDATE OF t`;
 const WRITE_PROGRESS = `
   UPDATE tributary_partition AS t SET
     read_position = s.read_position, unfinished = s.unfinished, unfinished_digest = md5(s.unfinished::text),
-    held = s.held, in_flight = s.in_flight, fates = s.fates, landmark = s.landmark, folded_below = greatest(t.folded_below, s.folded_below),
-    saved_at = now()
+    held = s.held, in_flight = s.in_flight, fates = s.fates, landmark = s.landmark, replay_from = NULL,
+    folded_below = greatest(t.folded_below, s.folded_below), saved_at = now()
   FROM unnest($1::text[], $2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::jsonb[], $7::int[], $8::int[],
     $9::jsonb[], $10::jsonb[])
     AS s (log_id, topic, partition, folded_below, read_position, unfinished, held, in_flight, fates, landmark)
@@ -70,6 +70,7 @@ interface PartitionRow {
   readonly fates: Readonly<Record<string, number>>;
   readonly landmark: Landmark | null;
   readonly is_whole: boolean;
+  readonly replay_from: number | null;
 }
 
 interface FoldedRow {
@@ -107,6 +108,7 @@ export async function acquire(postgres: Postgres, key: PartitionKey, firstOffset
       ...(row.landmark === null ? {} : { landmark: row.landmark }),
     },
     isWhole: row.is_whole,
+    ...(row.replay_from === null ? {} : { replayFrom: row.replay_from }),
   };
 }
 
@@ -174,4 +176,24 @@ const SET_ASIDE = `
 /** For a log that was made anew under the old identity: it begins with new progress. */
 export async function setAsideProgress(postgres: Postgres): Promise<number> {
   return (await postgres.query(SET_ASIDE)).rowCount ?? 0;
+}
+
+/** Who has a partition is fenced, takes it again, and with it what is asked for. */
+const ASK_REPLAY = `
+  UPDATE tributary_partition SET epoch = epoch + 1, replay_from = greatest($2::bigint, first_offset)
+  WHERE log_id NOT LIKE '% until %' AND topic = 'events_plugin_ingestion' AND partition = $1
+  RETURNING replay_from, read_position`;
+
+/** `undefined`: nothing is known of the partition. Offsets: from where records are read again, and up to where. */
+export async function askReplay(
+  postgres: Postgres,
+  partition: number,
+  fromOffset: number,
+): Promise<{ readonly from: number; readonly to: number } | undefined> {
+  const asked = await postgres.query<{ replay_from: number; read_position: number }>(ASK_REPLAY, [
+    partition,
+    fromOffset,
+  ]);
+  const [row] = asked.rows;
+  return row && { from: row.replay_from, to: row.read_position };
 }
