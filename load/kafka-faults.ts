@@ -37,8 +37,8 @@ const FAULTS: Readonly<Record<string, Fault>> = {
       stopWorker({ ...options, moments: Array.from({ length: times }, () => STOP_MOMENTS).flat() }),
   },
   'join-leave': {
-    what: 'a worker joins and leaves every 5 s',
-    times: 12,
+    what: 'a third worker joins, stays for 5 s, leaves, and comes again after 5 s',
+    times: 6,
     run: (options, times) => joinAndLeave({ ...options, times }),
   },
   'kill-broker': {

@@ -50,56 +50,72 @@ export function rollingRestart(options: RollingRestartOptions): Promise<FaultRes
 
     const folds = await foldTimes(cluster.postgres);
     const taken = await takings(cluster.workers);
-    const lateness = heldLateness([...watch.records.values()], folds, taken, options.holdSeconds * 1_000);
-    facts['held events'] = lateness.length;
-    facts['latest release'] =
-      `${Math.max(0, ...lateness.map(({ lateMs }) => lateMs)).toFixed()} ms after it could have been`;
-    problems.push(
-      ...problem(
-        lateness.flatMap(({ source, lateMs }) =>
-          lateMs > LATE_MS_MAX ? [`${source} ${lateMs.toFixed()} ms`] : [],
-        ),
-        `held events went on more than ${LATE_MS_MAX} ms late`,
-      ),
-    );
+    const releases = releasesOf([...watch.records.values()], folds, taken, options.holdSeconds * 1_000);
+    const latestFirst = releases.toSorted((a, b) => b.lateMs - a.lateMs);
+    facts['held events'] = releases.length;
+    facts['latest release'] = latestFirst[0] === undefined ? 'none' : tell(latestFirst[0]);
+    const late = latestFirst.filter(({ lateMs }) => lateMs > LATE_MS_MAX);
+    problems.push(...problem(late.map(tell), `held events went on more than ${LATE_MS_MAX} ms late`));
     const ownerless = ownerlessMs(folds, taken, firstAtMs);
     facts['without an owner'] = `at most ${ownerless.toFixed()} ms`;
     if (ownerless > OWNERLESS_MS_MAX) problems.push(`a partition had no owner for ${ownerless.toFixed()} ms`);
   });
 }
 
-interface Late {
+/** A held event that went on. Times are milliseconds since the epoch. */
+interface Release {
   readonly source: string;
-  /** After the latest of: its time was over; somebody had taken its partition; and had caught up. */
+  readonly dueAtMs: number;
+  /** When the owner that released it had taken its partition. */
+  readonly ownerAtMs: number;
+  /** When that owner had caught up with what came before the due time. */
+  readonly caughtUpAtMs: number;
+  readonly foldedAtMs: number;
+  /** After the latest of the three. */
   readonly lateMs: number;
 }
 
-function heldLateness(
+function releasesOf(
   records: readonly SeenRecord[],
   folds: ReadonlyMap<string, number>,
   taken: ReadonlyMap<number, readonly Taken[]>,
   holdMs: number,
-): readonly Late[] {
+): readonly Release[] {
   const foldOf = ({ partition, offset }: SeenRecord): number => folds.get(`${partition}:${offset}`) ?? 0;
   const firstOf = new Map<string, SeenRecord>();
   for (const record of records) if (!firstOf.has(record.distinctId)) firstOf.set(record.distinctId, record);
   const others = records.filter(({ distinctId }) => !distinctId.startsWith('held-'));
-  return records.flatMap((record): Late[] => {
+  return records.flatMap((record): Release[] => {
     const first = firstOf.get(record.distinctId);
     const foldedAtMs = foldOf(record);
     if (first === undefined || foldedAtMs === 0 || !record.distinctId.startsWith('held-')) return [];
     // Those of an id go together, when the first one's time is over.
     const dueAtMs = first.recordedAtMs + holdMs;
     const ownerAtMs = taken.get(record.partition)?.findLast(({ atMs }) => atMs <= foldedAtMs)?.atMs ?? 0;
-    let couldAtMs = Math.max(dueAtMs, ownerAtMs);
-    if (ownerAtMs > dueAtMs)
-      couldAtMs = Math.max(couldAtMs, caughtUpAtMs(others, record.partition, dueAtMs, ownerAtMs, foldOf));
-    return [{ source: `${record.partition}:${record.offset}`, lateMs: foldedAtMs - couldAtMs }];
+    const caughtUpAtMs =
+      ownerAtMs > dueAtMs ? caughtUp(others, record.partition, dueAtMs, ownerAtMs, foldOf) : 0;
+    const lateMs = foldedAtMs - Math.max(dueAtMs, ownerAtMs, caughtUpAtMs);
+    return [
+      {
+        source: `${record.partition}:${record.offset}`,
+        dueAtMs,
+        ownerAtMs,
+        caughtUpAtMs,
+        foldedAtMs,
+        lateMs,
+      },
+    ];
   });
 }
 
+/** For people: times from the due time on. */
+function tell({ source, dueAtMs, ownerAtMs, caughtUpAtMs, foldedAtMs, lateMs }: Release): string {
+  const after = (ms: number): string => (ms === 0 ? 'before' : (ms - dueAtMs).toFixed());
+  return `${source} ${lateMs.toFixed()} ms (taken ${after(ownerAtMs)}, caught up ${after(caughtUpAtMs)}, folded ${after(foldedAtMs)} ms after it was due)`;
+}
+
 /** When the owner had folded what came before the due time and was left to it. */
-function caughtUpAtMs(
+function caughtUp(
   others: readonly SeenRecord[],
   partition: number,
   dueAtMs: number,
