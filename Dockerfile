@@ -7,6 +7,7 @@ ARG BASE=node:20.20.2-bookworm-slim
 FROM ${BASE} AS packages
 WORKDIR /app
 COPY package.json package-lock.json ./
+# `npm ci` refuses the lock without other systems' optional packages; this too keeps to its versions and hashes.
 RUN npm install --no-save --omit=dev --omit=optional
 # uWebSockets.js brings a binary (5 MB) for each system and each Node; this one loads only its own.
 RUN cd node_modules/uWebSockets.js && \

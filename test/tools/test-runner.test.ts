@@ -73,13 +73,11 @@ t.test('a file is left out when something that it needs is missing, and all of i
     'test/c.long.test.ts',
     'test/kafka/d.test.ts',
     'test/kafka/e.long.test.ts',
-    'test/f.docker.test.ts',
   ];
   const here = {
     ci: false,
     kafkaHosts: undefined,
     kafkaMissing: async () => 'Maven',
-    hasCompose: async () => false,
   };
   const long = 'CI=true, because it takes long';
   const kafka = 'Maven for Kafka (or KAFKA_HOSTS)';
@@ -89,10 +87,9 @@ t.test('a file is left out when something that it needs is missing, and all of i
       { file: 'test/c.long.test.ts', needs: long },
       { file: 'test/kafka/d.test.ts', needs: kafka },
       { file: 'test/kafka/e.long.test.ts', needs: `${long} and ${kafka}` },
-      { file: 'test/f.docker.test.ts', needs: 'Docker Compose' },
     ],
   });
-  const there = { ...here, ci: true, kafkaHosts: 'host:9092', hasCompose: async () => true };
+  const there = { ...here, ci: true, kafkaHosts: 'host:9092' };
   const withHosts = await select(files, prerequisites(there));
   t.same(withHosts, { run: files, leftOut: [] });
 });
@@ -103,7 +100,6 @@ t.test('what no file needs is not looked for', async (t) => {
     ci: false,
     kafkaHosts: undefined,
     kafkaMissing: async () => `${await unasked()}`,
-    hasCompose: unasked,
   });
   t.same(await select(['test/a.test.ts'], known), { run: ['test/a.test.ts'], leftOut: [] });
 });
