@@ -1,9 +1,21 @@
 /** Every benchmark, in the order of an event's way. */
 import type { Benchmark } from './benchmark.ts';
 import { capture } from './capture.ts';
+import { captureKafka } from './capture-kafka.ts';
 import { hold } from './hold.ts';
 import { loader } from './loader.ts';
 import { worker } from './worker.ts';
+import { workerKafka } from './worker-kafka.ts';
 import { workerMerges } from './worker-merges.ts';
+import { workers } from './workers.ts';
 
-export const BENCHMARKS: readonly Benchmark[] = [capture, worker, workerMerges, hold, loader];
+export const BENCHMARKS: readonly Benchmark[] = [
+  capture,
+  captureKafka,
+  worker,
+  workerMerges,
+  workerKafka,
+  workers,
+  hold,
+  loader,
+];

@@ -10,12 +10,14 @@ export interface Benchmark {
   readonly unit: Unit;
   readonly eventsPerRound: number;
   readonly rounds: number;
+  /** What this machine lacks to run it, in words that follow "needs". */
+  missing?(): Promise<string | undefined>;
   /** Starts what both sides need; each thing goes into `parts`, which ends it. */
   start(parts: Parts): Promise<Contest>;
 }
 
-/** CPU time in microseconds, or memory. */
-export type Unit = 'µs' | 'bytes';
+/** CPU time in microseconds, duration in microseconds, or memory. */
+export type Unit = 'µs' | 'µs elapsed' | 'bytes';
 
 export interface Contest {
   /** Before each round, not measured: what both sides are going to take. */

@@ -1,6 +1,6 @@
 /** A process that posts events over keep-alive connections, one request at a time on each. */
 import { connect } from 'node:net';
-import type { ClientOrder } from './capture.ts';
+import type { ClientOrder } from './capture-contest.ts';
 import { clientEvent } from './events.ts';
 
 const CONNECTIONS = 64;

@@ -1,4 +1,4 @@
-/** A process with one server: `capture-server.ts ours|floor`. Sends its port, and the cost of what it is asked for. */
+/** A process with one server: `capture-server.ts '{"server": …}'` (`ServerKind`). Its parent measures it. */
 import { startCapture } from '../src/capture/server.ts';
 import { loadUws } from '../src/capture/uws.ts';
 import { realEnvironment } from '../src/environment.ts';
@@ -6,10 +6,14 @@ import { asTeamId } from '../src/event/ids.ts';
 import { newEventUuid } from '../src/ids.ts';
 import { LIMITS } from '../src/limits.ts';
 import { silentLogger } from '../src/logger.ts';
+import { Parts } from '../src/parts.ts';
+import type { EventLog } from '../src/storage/event-log.ts';
 import type { Team } from '../src/storage/team-store.ts';
-import type { Cost } from './benchmark.ts';
-import type { ServerOrder } from './capture.ts';
+import type { ServerKind, ServerReady } from './capture-contest.ts';
 import { TOKEN } from './events.ts';
+import { openLogOnKafka } from './kafka.ts';
+import { obey } from './measured-child.ts';
+import { PARTITIONS, startLog } from './stores.ts';
 
 const HOST = '127.0.0.1';
 const TEAM: Team = {
@@ -20,13 +24,26 @@ const TEAM: Team = {
   personProcessingOptOut: false,
 };
 
-async function startOurs(): Promise<number> {
+type LogKind = Extract<ServerKind, { readonly server: 'capture' }>;
+
+async function openLog(kind: LogKind, parts: Parts): Promise<Pick<EventLog, 'append'>> {
+  switch (kind.log) {
+    // What the disk costs is the same for whoever writes to it.
+    case 'none':
+      return { append: async () => [] };
+    case 'embedded':
+      return startLog(parts, kind.dir);
+    case 'kafka':
+      return openLogOnKafka(parts, { hosts: kind.hosts, prefix: '', partitions: PARTITIONS });
+  }
+}
+
+async function startCaptureOn(log: Pick<EventLog, 'append'>): Promise<number> {
   const { port } = await startCapture({
     ...realEnvironment(silentLogger),
     host: HOST,
     port: 0,
-    // What the disk costs is the same for whoever writes to it.
-    log: { append: async () => [] },
+    log,
     teams: { cached: () => TEAM, byToken: async () => TEAM },
     newUuid: newEventUuid,
     trustedProxies: [],
@@ -34,7 +51,7 @@ async function startOurs(): Promise<number> {
   return port;
 }
 
-function startFloor(): Promise<number> {
+function startRoute(): Promise<number> {
   const uws = loadUws(LIMITS.capture.headersBytesMax);
   const app = uws.App();
   app.any('/i/v0/e', (res) => {
@@ -57,18 +74,7 @@ function startFloor(): Promise<number> {
   });
 }
 
-const port = process.argv[2] === 'ours' ? await startOurs() : await startFloor();
-let before = process.cpuUsage();
-process.on('message', (order: ServerOrder) => {
-  if (order === 'begin') {
-    globalThis.gc?.();
-    before = process.cpuUsage();
-    process.send?.({});
-  } else {
-    const { user, system } = process.cpuUsage(before);
-    process.send?.({ total: user + system } satisfies Cost);
-  }
-});
-// For ours and the floor alike: a server keeps its process alive.
-process.on('disconnect', () => process.exit(0));
-process.send?.({ port });
+const kind: ServerKind = JSON.parse(process.argv[2] ?? '');
+const parts = new Parts(silentLogger);
+const port = kind.server === 'route' ? await startRoute() : await startCaptureOn(await openLog(kind, parts));
+obey({ port } satisfies ServerReady);

@@ -18,8 +18,15 @@ export interface Result {
   readonly floorEach: Spread;
   /** Ours ÷ floor of the same round. */
   readonly ratio: Spread;
-  /** Of ours: medians. */
-  readonly asides: readonly Aside[];
+  readonly asides: readonly AsideOfBoth[];
+}
+
+/** What was seen beside: medians of the rounds, of the sides that saw it. */
+export interface AsideOfBoth {
+  readonly what: string;
+  readonly unit: string;
+  readonly ours?: number;
+  readonly floor?: number;
 }
 
 /**
@@ -46,7 +53,7 @@ export async function compare(benchmark: Benchmark, contest: Contest): Promise<R
     oursEach: spread(costs.map(({ ours }) => each(ours))),
     floorEach: spread(costs.map((cost) => each(cost.floor))),
     ratio: spread(costs.map((cost) => cost.ours.total / cost.floor.total)),
-    asides: medians(costs.flatMap(({ ours }) => ours.asides ?? [])),
+    asides: asidesOf(costs),
   };
 }
 
@@ -59,13 +66,19 @@ export async function repeat({ rounds }: Benchmark, contest: Contest, side: Side
 }
 
 /** One for each thing that was seen. */
-function medians(asides: readonly Aside[]): Aside[] {
-  const firsts = new Map(asides.toReversed().map((aside) => [aside.what, aside]));
-  return [...firsts.values()].toReversed().map((first) => {
-    const same = asides.filter(({ what }) => what === first.what);
-    return { ...first, value: spread(same.map(({ value }) => value)).median };
-  });
+function asidesOf(costs: readonly Record<Side, Cost>[]): AsideOfBoth[] {
+  const found = new Map<string, AsideOfBoth>();
+  for (const side of ['ours', 'floor'] as const) {
+    const seen = costs.flatMap((cost) => cost[side].asides ?? []);
+    for (const { what, unit } of seen) {
+      const median = medianOf(seen.filter((aside) => aside.what === what));
+      found.set(what, { ...found.get(what), what, unit, [side]: median });
+    }
+  }
+  return [...found.values()];
 }
+
+const medianOf = (asides: readonly Aside[]): number => spread(asides.map(({ value }) => value)).median;
 
 function spread(values: readonly number[]): Spread {
   const rising = values.toSorted((a, b) => a - b);

@@ -1,5 +1,5 @@
 /** A log whose readers can be made to stand still, so that all that they will take lies ready before it counts. */
-import type { Assignment, EventLog, Subscription } from '../src/storage/event-log.ts';
+import type { Assignment, EventLog, Subscription, TopicPartition } from '../src/storage/event-log.ts';
 
 export interface Gate {
   /** Give it to the readers. */
@@ -8,33 +8,69 @@ export interface Gate {
   open(): void;
 }
 
-/** Open at first. Only for readers that do not pause their partitions by themselves while the gate is shut. */
+interface Reader {
+  readonly subscription: Subscription;
+  /** Those that it was given, by name. */
+  readonly assignments: ReadonlyMap<string, Assignment>;
+  /** Names of those that it has paused by itself. */
+  readonly paused: ReadonlySet<string>;
+}
+
+const nameOf = ({ topic, partition }: TopicPartition): string => `${topic} ${partition}`;
+
+/** Open at first. */
 export function gate(log: EventLog): Gate {
-  const readers: { readonly subscription: Subscription; readonly assignments: Assignment[] }[] = [];
-  const forEach = (act: (subscription: Subscription, assignment: Assignment) => void) => {
-    for (const { subscription, assignments } of readers)
-      for (const one of assignments) act(subscription, one);
-  };
+  const readers: Reader[] = [];
+  let isOpen = true;
   return {
     log: {
       ...log,
       async subscribe(subscriber) {
-        const assignments: Assignment[] = [];
+        const assignments = new Map<string, Assignment>();
+        const paused = new Set<string>();
         const subscription = await log.subscribe({
           ...subscriber,
           onAssign: (assignment) => {
-            assignments.push(assignment);
+            assignments.set(nameOf(assignment), assignment);
+            paused.delete(nameOf(assignment));
             return subscriber.onAssign(assignment);
           },
-          onRevoke: (assignment) => subscriber.onRevoke(assignment),
+          onRevoke: (assignment) => {
+            assignments.delete(nameOf(assignment));
+            subscriber.onRevoke(assignment);
+          },
           onRecords: (assignment, records) => subscriber.onRecords(assignment, records),
           onError: (error) => subscriber.onError(error),
         });
-        readers.push({ subscription, assignments });
-        return subscription;
+        readers.push({ subscription, assignments, paused });
+        return {
+          pause(at) {
+            paused.add(nameOf(at));
+            subscription.pause(at);
+          },
+          resume(at) {
+            paused.delete(nameOf(at));
+            if (isOpen) subscription.resume(at);
+          },
+          rewind: (at, offset) => subscription.rewind(at, offset),
+          commit: (assignment, offset) => subscription.commit(assignment, offset),
+          close: () => subscription.close(),
+        };
       },
     },
-    shut: () => forEach((subscription, assignment) => subscription.pause(assignment)),
-    open: () => forEach((subscription, assignment) => subscription.resume(assignment)),
+    shut() {
+      isOpen = false;
+      for (const { subscription, assignments } of readers) {
+        for (const assignment of assignments.values()) subscription.pause(assignment);
+      }
+    },
+    open() {
+      isOpen = true;
+      for (const { subscription, assignments, paused } of readers) {
+        for (const [name, assignment] of assignments) {
+          if (!paused.has(name)) subscription.resume(assignment);
+        }
+      }
+    },
   };
 }

@@ -1,6 +1,6 @@
 /** Where the figures come from: without it they mean nothing. */
 import { spawnSync } from 'node:child_process';
-import { cpus } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 
 export interface Machine {
@@ -8,6 +8,8 @@ export interface Machine {
   readonly commit: string;
   readonly node: string;
   readonly cpu: string;
+  /** Of the last minute, at the start. */
+  readonly load: string;
 }
 
 export function describeMachine(): Machine {
@@ -16,6 +18,7 @@ export function describeMachine(): Machine {
     commit: commitHere(),
     node: process.version,
     cpu: `${all.length} × ${all[0]?.model.trim() ?? 'unknown'}`,
+    load: (loadavg()[0] ?? Number.NaN).toFixed(1),
   };
 }
 

@@ -10,6 +10,17 @@ import { asJson, asTable } from './report.ts';
 
 const NAMES = BENCHMARKS.map(({ name }) => name);
 
+/** Those of these that this machine can run; says what the others need. */
+async function possible(names: readonly string[]): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const { name, missing } of BENCHMARKS.filter((each) => names.includes(each.name))) {
+    const needs = await missing?.();
+    if (needs === undefined) found.push(name);
+    else process.stderr.write(`left out: ${name} needs ${needs}\n`);
+  }
+  return found;
+}
+
 /** Node's own options (gc, tsx) are passed on. */
 function runAlone(name: string): Promise<Result> {
   const child = fork(join(import.meta.dirname, 'one.ts'), [name]);
@@ -34,7 +45,8 @@ async function main(): Promise<void> {
   const unknown = positionals.find((name) => !NAMES.includes(name));
   if (unknown !== undefined)
     throw new Error(`there is no benchmark ${unknown}: choose from ${NAMES.join(', ')}`);
-  const chosen = positionals.length > 0 ? positionals : NAMES;
+  const chosen = await possible(positionals.length > 0 ? positionals : NAMES);
+  if (chosen.length === 0) throw new Error('this machine can run none of them');
   const forPeople = process.stdout.isTTY && !values.json;
   const machine = describeMachine();
   const results: Result[] = [];

@@ -10,9 +10,11 @@ import { startEmbeddedPostgres } from '../src/storage/embedded/postgres-server.t
 import type { EventLog } from '../src/storage/event-log.ts';
 import { migratePostgres } from '../src/storage/postgres/migrate.ts';
 import { openPostgres, type Postgres } from '../src/storage/postgres/pool.ts';
+import { createProject } from '../src/storage/postgres/projects.ts';
 import type { Topic } from '../src/storage/topics.ts';
+import { TOKEN } from './events.ts';
 
-const PARTITIONS = 4;
+export const PARTITIONS = 4;
 const POLL_MS = 5;
 
 export function tempDir(parts: Parts): Promise<string> {
@@ -56,16 +58,36 @@ export async function startPostgres(parts: Parts, dir: string): Promise<BenchPos
   return { postgres, pid: Number(pid) };
 }
 
+/** Another database on the same server, migrated, with the project of the events. */
+export async function startDatabase(parts: Parts, server: Postgres, name: string): Promise<Postgres> {
+  await server.query(`CREATE DATABASE ${name}`);
+  const target = new URL(server.url);
+  target.pathname = `/${name}`;
+  const postgres = await parts.start(
+    `connections to ${name}`,
+    async () => openPostgres({ url: target.href, logger: silentLogger }),
+    (pool) => pool.close(),
+  );
+  await migratePostgres(postgres, silentLogger);
+  await createBenchProject(postgres);
+  return postgres;
+}
+
+/** The project that the events are of, for a worker that looks for it. */
+export async function createBenchProject(postgres: Postgres): Promise<void> {
+  await createProject(postgres, { name: 'bench', token: TOKEN });
+}
+
 /** Records that the topic ever had. */
 export async function recordCount(log: EventLog, topic: Topic): Promise<number> {
   return (await log.offsets(topic)).reduce((sum, { end }) => sum + end, 0);
 }
 
 /** Resolves once the condition holds. */
-export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+export async function until(holds: () => boolean | Promise<boolean>, pollMs = POLL_MS): Promise<void> {
   while (!(await holds())) {
     await new Promise((resolve) => {
-      setTimeout(resolve, POLL_MS);
+      setTimeout(resolve, pollMs);
     });
   }
 }

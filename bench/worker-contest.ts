@@ -4,9 +4,9 @@ import type { Parts } from '../src/parts.ts';
 import type { AppendRecord, EventLog } from '../src/storage/event-log.ts';
 import { INGESTION_TOPIC } from '../src/storage/topics.ts';
 import { type Contest, cpuOf } from './benchmark.ts';
+import { beside } from './beside.ts';
 import { capturedRecord, clientEvent } from './events.ts';
 import { gate } from './gate.ts';
-import { treeCpuUs } from './process-tree.ts';
 import { ROWS, startRealWorker, throwLater } from './real-worker.ts';
 import { recordCount, startLog, startPostgres, tempDir, until } from './stores.ts';
 
@@ -60,16 +60,14 @@ export async function startWorkerContest(parts: Parts, eventsOfRound: EventsOfRo
     },
     async ours() {
       const rows = (await recordCount(log, ROWS)) + EVENTS;
-      const postgresUs = treeCpuUs(pid);
-      const cost = await cpuOf(async () => {
-        oursGate.open();
-        await until(async () => (await recordCount(log, ROWS)) >= rows);
-      });
+      const cost = await beside({ Postgres: pid }, EVENTS, () =>
+        cpuOf(async () => {
+          oursGate.open();
+          await until(async () => (await recordCount(log, ROWS)) >= rows);
+        }),
+      );
       oursGate.shut();
-      const afterUs = treeCpuUs(pid);
-      if (postgresUs === undefined || afterUs === undefined) return cost;
-      const value = (afterUs - postgresUs) / EVENTS;
-      return { ...cost, asides: [{ what: 'Postgres beside it', value, unit: 'µs/event' }] };
+      return cost;
     },
     async floor() {
       const written = floor.written + EVENTS;
