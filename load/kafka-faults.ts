@@ -1,9 +1,9 @@
 /**
  * One fault on a real Kafka, with the whole system as several processes under load: what happens to every event.
  *
- *     npm run faults -- NAME [--times N] [--json]
+ *     npm run faults -- NAME [--times N] [--rate N] [--json]
  *
- * Without a name it lists them. Starts a broker, a Postgres, capture, two workers and a loader of its own. Exits with 1
+ * Without a name it lists them. `--rate`: events per second of all clients. Starts a broker, a Postgres, capture, two workers and a loader of its own. Exits with 1
  * if something is not as it must be, and keeps the data then.
  */
 import { parseArgs } from 'node:util';
@@ -69,14 +69,14 @@ const FAULTS: Readonly<Record<string, Fault>> = {
 };
 
 const { values, positionals } = parseArgs({
-  options: { times: { type: 'string' }, json: { type: 'boolean', default: false } },
+  options: { times: { type: 'string' }, rate: { type: 'string' }, json: { type: 'boolean', default: false } },
   allowPositionals: true,
 });
 const [name = ''] = positionals;
 const fault = FAULTS[name];
 if (fault === undefined) {
   const width = Math.max(...Object.keys(FAULTS).map(({ length }) => length));
-  process.stdout.write('Usage: npm run faults -- NAME [--times N] [--json]\n\n');
+  process.stdout.write('Usage: npm run faults -- NAME [--times N] [--rate N] [--json]\n\n');
   for (const [each, { what, times }] of Object.entries(FAULTS)) {
     process.stdout.write(`  ${each.padEnd(width)}  ${what} (--times ${times})\n`);
   }
@@ -84,7 +84,8 @@ if (fault === undefined) {
 } else {
   const times = Number(values.times ?? fault.times);
   const onProgress = (line: string) => void process.stderr.write(`${line}\n`);
-  const result = await fault.run({ onProgress }, times);
+  const eventsPerSecond = values.rate === undefined ? undefined : Number(values.rate);
+  const result = await fault.run({ onProgress, eventsPerSecond }, times);
   if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
   else print(result);
   process.exitCode = result.problems.length === 0 ? 0 : 1;

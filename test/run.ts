@@ -44,10 +44,13 @@ const results = tapResults(({ file, durationMs, passed, failures, skipped }) => 
   }
 });
 
+/** What measures time has the machine to itself. */
+const SERIAL = join('test', 'kafka', 'faults');
+
 /** Resolves with tap's exit code. Its standard error, where files write theirs, passes through. */
 function runTap(files: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const tap = join(root, 'node_modules', '.bin', 'tap');
-  const child = spawn(tap, ['--jobs=2', '--reporter=tap', ...files], {
+  const child = spawn(tap, ['--jobs=2', `--serial=${SERIAL}`, '--reporter=tap', ...files], {
     cwd: root,
     env,
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -5,7 +5,9 @@ import { partitionsOf } from '../support/state-watch.ts';
 import type { System } from '../support/system.ts';
 
 /** The group takes a dead member's partitions away after its session timeout; the next owner needs a moment. */
-export const TAKEOVER_MS = 10_000 + 3_000;
+const SESSION_TIMEOUT_MS = 10_000;
+const TAKEOVER_MS = 3_000;
+const GOES_ON_MS = 60_000;
 const REJOIN_MS = 30_000;
 const POLL_MS = 50;
 /** Held events come and go before each kill. */
@@ -24,8 +26,7 @@ export function killWorker(options: KillWorkerOptions): Promise<FaultResult> {
       await sleep(systemClock, LOAD_MS);
       const victim = workers[kill % workers.length];
       if (victim === undefined) throw new Error('there is no worker');
-      const { held } = await scene.cluster.loader.books();
-      if (held === 0) scene.problems.push(`no event was held at kill ${kill}`);
+      const held = await someHeld(scene);
       const partitions = await partitionsOf(victim, workers);
       const killedAtMs = systemClock.now();
       await victim.kill();
@@ -43,6 +44,8 @@ export function killWorker(options: KillWorkerOptions): Promise<FaultResult> {
   });
 }
 
+export const takeoverMsMax = ({ patience }: Scene): number => SESSION_TIMEOUT_MS + patience * TAKEOVER_MS;
+
 /** Resolves once each worker has a partition. */
 export async function bothWork({ cluster: { workers } }: Scene): Promise<void> {
   const deadline = systemClock.monotonic() + REJOIN_MS;
@@ -55,6 +58,17 @@ export async function bothWork({ cluster: { workers } }: Scene): Promise<void> {
   }
 }
 
+/** How many events are held, once some are. */
+async function someHeld({ cluster: { loader } }: Scene): Promise<number> {
+  const deadline = systemClock.monotonic() + REJOIN_MS;
+  for (;;) {
+    const { held } = await loader.books();
+    if (held > 0) return held;
+    if (systemClock.monotonic() > deadline) throw new Error(`no event is held after ${REJOIN_MS} ms`);
+    await sleep(systemClock, POLL_MS);
+  }
+}
+
 /** The milliseconds until each of these partitions has rows of events that came after `sinceMs`. */
 export async function goesOn(
   { watch }: Scene,
@@ -62,7 +76,7 @@ export async function goesOn(
   sinceMs: number,
 ): Promise<number> {
   const waiting = new Map(partitions.map((partition) => [partition, false]));
-  const deadline = systemClock.monotonic() + 3 * TAKEOVER_MS;
+  const deadline = systemClock.monotonic() + GOES_ON_MS;
   let from = watch.rows.length;
   let lastSeenAtMs = sinceMs;
   while (waiting.size > 0) {
@@ -73,7 +87,7 @@ export async function goesOn(
     }
     from = watch.rows.length;
     if (waiting.size > 0 && systemClock.monotonic() > deadline) {
-      throw new Error(`nothing new of partitions ${[...waiting.keys()].join()} after ${3 * TAKEOVER_MS} ms`);
+      throw new Error(`nothing new of partitions ${[...waiting.keys()].join()} after ${GOES_ON_MS} ms`);
     }
     await sleep(systemClock, POLL_MS);
   }

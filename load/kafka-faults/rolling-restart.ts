@@ -24,7 +24,8 @@ const BETWEEN_MS = 2_000;
 
 export function rollingRestart(options: RollingRestartOptions): Promise<FaultResult> {
   return onCluster({ ...options, heldPerRequest: 4 }, async (scene) => {
-    const { cluster, problems, report, facts, watch } = scene;
+    const { cluster, problems, report, facts, watch, patience } = scene;
+    const lateMsMax = patience * LATE_MS_MAX;
     let slowestExitMs = 0;
     const firstAtMs = systemClock.now();
     for (let round = 1; round <= options.rounds; round++) {
@@ -54,11 +55,12 @@ export function rollingRestart(options: RollingRestartOptions): Promise<FaultRes
     const latestFirst = releases.toSorted((a, b) => b.lateMs - a.lateMs);
     facts['held events'] = releases.length;
     facts['latest release'] = latestFirst[0] === undefined ? 'none' : tell(latestFirst[0]);
-    const late = latestFirst.filter(({ lateMs }) => lateMs > LATE_MS_MAX);
-    problems.push(...problem(late.map(tell), `held events went on more than ${LATE_MS_MAX} ms late`));
+    const late = latestFirst.filter(({ lateMs }) => lateMs > lateMsMax);
+    problems.push(...problem(late.map(tell), `held events went on more than ${lateMsMax} ms late`));
     const ownerless = ownerlessMs(folds, taken, firstAtMs);
     facts['without an owner'] = `at most ${ownerless.toFixed()} ms`;
-    if (ownerless > OWNERLESS_MS_MAX) problems.push(`a partition had no owner for ${ownerless.toFixed()} ms`);
+    if (ownerless > patience * OWNERLESS_MS_MAX)
+      problems.push(`a partition had no owner for ${ownerless.toFixed()} ms`);
   });
 }
 

@@ -3,7 +3,7 @@ import { sleep, systemClock } from '../../src/clock.ts';
 import { type FaultOptions, type FaultResult, onCluster } from '../support/scene.ts';
 import { partitionsOf } from '../support/state-watch.ts';
 import type { SavePoint } from '../support/torture-proxy.ts';
-import { bothWork, goesOn, said, TAKEOVER_MS } from './kill-worker.ts';
+import { bothWork, goesOn, said, takeoverMsMax } from './kill-worker.ts';
 
 export const STOP_MOMENTS = ['inside a save', 'before a commit', 'after a commit', 'at any time'] as const;
 export type StopMoment = (typeof STOP_MOMENTS)[number];
@@ -50,7 +50,8 @@ export function stopWorker(options: StopWorkerOptions): Promise<FaultResult> {
       await sleep(systemClock, 1_500);
       const { rows } = await cluster.postgres.query<{ open: number }>(OPEN_TRANSACTION);
       const takeoverMs = await goesOn(scene, partitions, stoppedAtMs);
-      if (takeoverMs > TAKEOVER_MS) problems.push(`${moment}: the survivor went on after ${takeoverMs} ms`);
+      if (takeoverMs > takeoverMsMax(scene))
+        problems.push(`${moment}: the survivor went on after ${takeoverMs} ms`);
       await sleep(systemClock, Math.max(0, stoppedAtMs + STOPPED_MS - systemClock.now()));
       worker.signal('SIGCONT');
       await scene.takes(200);

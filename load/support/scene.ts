@@ -10,6 +10,10 @@ export interface FaultOptions {
   readonly onProgress: (line: string) => void;
   /** A broker that runs already, where the fault does not need one of its own. */
   readonly kafkaHosts?: string | undefined;
+  /** Of all clients. */
+  readonly eventsPerSecond?: number | undefined;
+  /** How many times longer than promised things may take, on a machine that has more to do; 1 is the promise. */
+  readonly patience?: number;
 }
 
 export interface FaultResult {
@@ -21,7 +25,6 @@ export interface FaultResult {
 }
 
 export interface SceneOptions extends FaultOptions, Partial<Omit<ClusterOptions, 'kafkaHosts'>> {
-  readonly eventsPerSecond?: number;
   /** Of the ten events of a request: of ids that nobody knows. */
   readonly heldPerRequest?: number;
 }
@@ -35,6 +38,7 @@ export interface Scene {
   readonly problems: string[];
   readonly facts: Record<string, string | number>;
   readonly report: (line: string) => void;
+  readonly patience: number;
   /** Resolves once this many more events have been answered 200. */
   takes(events: number, timeoutMs?: number): Promise<void>;
   stopClients(): Promise<void>;
@@ -79,7 +83,13 @@ export async function onCluster(
   const facts: Record<string, string | number> = {};
   let isProven = false;
   try {
-    await run(cluster, options, { problems, facts, report }, fault, aftermath);
+    await run(
+      cluster,
+      options,
+      { problems, facts, report, patience: options.patience ?? 1 },
+      fault,
+      aftermath,
+    );
     isProven = problems.length === 0;
   } catch (error) {
     problems.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
@@ -90,7 +100,7 @@ export async function onCluster(
 async function run(
   cluster: Cluster,
   options: SceneOptions,
-  notes: Pick<Scene, 'problems' | 'facts' | 'report'>,
+  notes: Pick<Scene, 'problems' | 'facts' | 'report' | 'patience'>,
   fault: Fault,
   { mayBeLost, afterProof }: Aftermath,
 ): Promise<void> {

@@ -8,6 +8,9 @@ t.test('both workers restart one after the other: held events go on in time', as
   const { facts, problems, folders } = await rollingRestart({
     rounds: 1,
     holdSeconds: 10,
+    // Other tests may have the machine as well.
+    patience: 3,
+    eventsPerSecond: 100,
     kafkaHosts: await kafkaHosts(),
     onProgress: (line) => t.comment(line),
   });

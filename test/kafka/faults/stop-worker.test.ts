@@ -7,6 +7,9 @@ t.setTimeout(180_000);
 t.test('SIGSTOP inside a save, SIGCONT after the session timeout: what comes late is fenced', async (t) => {
   const { facts, problems, folders } = await stopWorker({
     moments: ['inside a save'],
+    // Other tests may have the machine as well.
+    patience: 3,
+    eventsPerSecond: 100,
     kafkaHosts: await kafkaHosts(),
     onProgress: (line) => t.comment(line),
   });
