@@ -1,6 +1,6 @@
 /** A partition that this member has: where it is being read, what was fetched and is still to be handed over. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Batch, KafkaMessage } from 'kafkajs';
+import type { Batch, EachBatchPayload, KafkaMessage } from 'kafkajs';
 import type { Assignment, LogRecord } from '../event-log.ts';
 import type { Session } from './session.ts';
 
@@ -9,11 +9,13 @@ interface HoldingOptions {
   /** Name of the topic on Kafka. */
   readonly topicName: string;
   readonly recordsMax: number;
-  readonly session: Session;
+  readonly session: Pick<Session, 'pause' | 'resume' | 'seek'>;
   readonly onRecords: (records: readonly LogRecord[]) => void;
   /** Kafka went on at a lower offset than it was asked for: the log is not the one that it was. */
   readonly onReset: () => void;
 }
+
+type TakenBatch = Pick<EachBatchPayload, 'batch' | 'resolveOffset' | 'isStale'>;
 
 /**
  * Modes: waiting (for its start) -> reading <-> paused; any -> over. kafkajs fetches it only while it is reading and
@@ -26,8 +28,10 @@ export class Holding {
   #paused = false;
   /** Offset after the last one that was fetched. */
   #position = 0;
-  /** Where Kafka was sent last. */
-  #soughtOffset = -1;
+  /** Where Kafka was sent back to because it had gone on elsewhere. */
+  #soughtAgain = -1;
+  /** Where its owner wants to go although it has not begun. */
+  #rewoundTo: number | undefined;
   #fetched: LogRecord[] = [];
   #handingOver: Promise<void> | undefined;
 
@@ -39,7 +43,7 @@ export class Holding {
 
   begin(offset: number): void {
     this.#mode = 'reading';
-    this.#seek(offset);
+    this.#seek(this.#rewoundTo ?? offset);
     if (!this.#paused) this.#fetch();
   }
 
@@ -58,6 +62,7 @@ export class Holding {
 
   rewind(offset: number): void {
     if (this.#mode === 'reading') this.#seek(offset);
+    else this.#rewoundTo = offset;
   }
 
   /** After a rebalance kafkajs has forgotten where it was. */
@@ -72,22 +77,25 @@ export class Holding {
   }
 
   /** Resolves when the records are handed over, or have to wait for `resume`. */
-  async take(batch: Batch, resolveOffset: (offset: string) => void): Promise<void> {
+  async take({ batch, resolveOffset, isStale }: TakenBatch): Promise<void> {
     if (this.#mode !== 'reading' || this.#paused || this.#fetched.length > 0) return;
+    // It has waited behind other partitions, and was asked for before the last rewind.
+    if (isStale()) return;
     const from = fetchedOffset(batch);
     if (from < this.#position) {
       this.#options.onReset();
       return;
     }
-    if (from > this.#position && this.#soughtOffset !== this.#position) {
-      // Either an answer from before a rewind, or what we want is gone: the second answer is the broker's word.
+    if (from > this.#position && this.#soughtAgain !== this.#position) {
+      // What we want is gone or was skipped by kafkajs, if this is not an answer to an earlier question: ask again.
       this.#seek(this.#position);
+      this.#soughtAgain = this.#position;
       return;
     }
     const { topic, partition } = this.assignment;
     resolveOffset(batch.lastOffset());
     this.#position = Number(batch.lastOffset()) + 1;
-    this.#soughtOffset = -1;
+    this.#soughtAgain = -1;
     this.#fetched = batch.messages.map((message) => toRecord(message, topic, partition));
     await this.#handOver();
   }
@@ -95,7 +103,7 @@ export class Holding {
   #seek(offset: number, fetched: LogRecord[] = []): void {
     const { session, topicName } = this.#options;
     this.#position = offset;
-    this.#soughtOffset = offset;
+    this.#soughtAgain = -1;
     this.#fetched = fetched;
     session.seek(topicName, this.assignment.partition, offset);
   }

@@ -206,10 +206,9 @@ export class Member implements Subscription {
     return 0;
   }
 
-  async #onBatch({ batch, resolveOffset }: EachBatchPayload): Promise<void> {
-    const { prefix } = this.#options;
-    const topic = batch.topic.slice(prefix.length);
-    await this.#held.get(keyOf(topic, batch.partition))?.take(batch, resolveOffset);
+  async #onBatch(payload: EachBatchPayload): Promise<void> {
+    const { topic, partition } = payload.batch;
+    await this.#held.get(keyOf(topic.slice(this.#options.prefix.length), partition))?.take(payload);
   }
 
   /** By names on Kafka. */
