@@ -35,7 +35,7 @@ export function killWorker(options: KillWorkerOptions): Promise<FaultResult> {
       scene.report(
         `kill ${kill}: ${partitions.length} partitions, ${held} held; all go on after ${takeoverMs} ms`,
       );
-      if (takeoverMs > TAKEOVER_MS)
+      if (takeoverMs > takeoverMsMax(scene))
         scene.problems.push(`kill ${kill}: the survivor went on after ${takeoverMs} ms`);
       victim.launch();
       await victim.ready();
