@@ -171,7 +171,8 @@ function defaults(data: string, port: number, controllerPort: number): Readonly<
     listeners: `PLAINTEXT://${HOST}:${port},CONTROLLER://${HOST}:${controllerPort}`,
     'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
     'log.dirs': data,
-    'log.retention.hours': '24',
+    // Kafka counts from the time that a record bears, and tests give it any.
+    'log.retention.ms': '-1',
     'auto.create.topics.enable': 'false',
     'group.initial.rebalance.delay.ms': '0',
     // A broker that was killed may not come back before this has passed.
