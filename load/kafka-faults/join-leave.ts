@@ -1,6 +1,6 @@
 /** A third worker joins and leaves, again and again. */
 import { sleep, systemClock } from '../../src/clock.ts';
-import type { Cluster } from '../support/cluster.ts';
+import { bringUp, type Cluster } from '../support/cluster.ts';
 import { type FaultOptions, type FaultResult, onCluster } from '../support/scene.ts';
 import { partitionsOf } from '../support/state-watch.ts';
 import { EXIT_MS_MAX } from './rolling-restart.ts';
@@ -19,7 +19,7 @@ export function joinAndLeave(options: JoinLeaveOptions): Promise<FaultResult> {
     const { visitor } = cluster;
     let slowestExitMs = 0;
     for (let time = 1; time <= options.times; time++) {
-      await visitor.start();
+      await bringUp(visitor);
       await joined(cluster);
       await sleep(systemClock, STAY_MS);
       const { elapsedMs, code } = await visitor.stop();

@@ -1,5 +1,6 @@
 /** kill -9 to one of two workers, again and again, while events are held. */
 import { sleep, systemClock } from '../../src/clock.ts';
+import { bringUp } from '../support/cluster.ts';
 import { type FaultOptions, type FaultResult, onCluster, type Scene } from '../support/scene.ts';
 import { partitionsOf } from '../support/state-watch.ts';
 import type { System } from '../support/system.ts';
@@ -37,8 +38,7 @@ export function killWorker(options: KillWorkerOptions): Promise<FaultResult> {
       );
       if (takeoverMs > takeoverMsMax(scene))
         scene.problems.push(`kill ${kill}: the survivor went on after ${takeoverMs} ms`);
-      victim.launch();
-      await victim.ready();
+      await bringUp(victim);
     }
     scene.facts['takeover'] = `at most ${Math.max(...takeovers)} ms`;
   });

@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { sleep, systemClock } from '../../src/clock.ts';
 import { INGESTION_TOPIC } from '../../src/storage/topics.ts';
-import type { Cluster } from '../support/cluster.ts';
+import { bringUp, type Cluster } from '../support/cluster.ts';
 import { deleteRecords, makeTopicAnew } from '../support/kafka-topics.ts';
 import { countRows } from '../support/proof.ts';
 import { type FaultOptions, type FaultResult, onCluster, type Scene } from '../support/scene.ts';
@@ -71,7 +71,7 @@ async function damagedLists(scene: Scene): Promise<void> {
     `lists are gone, old and garbage (${held} events held); was ${JSON.stringify(left.map((one) => one.unfinished)).slice(0, 200)}`,
   );
   scene.state.forget();
-  await Promise.all(cluster.workers.map((worker) => worker.start()));
+  await Promise.all(cluster.workers.map(bringUp));
   await takes(500);
   await finished(cluster, left);
 }
@@ -107,7 +107,7 @@ async function retentionPassed({
   if (end <= first) problems.push(`retention takes everything: partition ${partition} ends at ${end}`);
   await deleteRecords(cluster.hosts, cluster.topicName(INGESTION_TOPIC), partition, first);
   report(`partition ${partition} begins at ${first}, committed was ${committed}`);
-  await Promise.all(cluster.workers.map((worker) => worker.start()));
+  await Promise.all(cluster.workers.map(bringUp));
   await takes(500);
   return { partition, first };
 }
@@ -119,7 +119,7 @@ async function topicAnew({ cluster, watch, problems, report, facts }: Scene): Pr
   const rowsBefore = (await countRows(cluster.loader)).uuids;
   await Promise.all([...workers, capture].map((system) => system.stop()));
   await makeTopicAnew(cluster.hosts, cluster.topicName(INGESTION_TOPIC), (await leftOf(cluster)).length);
-  await Promise.all([...workers, capture].map((system) => system.start()));
+  await Promise.all([...workers, capture].map(bringUp));
   const acknowledged = await post(capture.captureUrl);
   const deadline = systemClock.monotonic() + LOOK_MS;
   for (const [index, worker] of workers.entries()) {
@@ -140,7 +140,7 @@ async function topicAnew({ cluster, watch, problems, report, facts }: Scene): Pr
     problems.push('the new topic was read all the same');
   await Promise.all(workers.map((worker) => worker.stop()));
   report(await acceptNewLog(cluster));
-  await Promise.all(workers.map((worker) => worker.start()));
+  await Promise.all(workers.map(bringUp));
   const dueMs = systemClock.monotonic() + LOOK_MS;
   for (;;) {
     const { uuids } = await countRows(cluster.loader);

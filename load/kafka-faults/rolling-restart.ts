@@ -3,6 +3,7 @@
  * partition is long without an owner.
  */
 import { sleep, systemClock } from '../../src/clock.ts';
+import { bringUp } from '../support/cluster.ts';
 import type { SeenRecord } from '../support/log-watch.ts';
 import { problem } from '../support/proof.ts';
 import { type FaultOptions, type FaultResult, onCluster } from '../support/scene.ts';
@@ -39,7 +40,7 @@ export function rollingRestart(options: RollingRestartOptions): Promise<FaultRes
           problems.push(`worker ${index + 1} ended with ${code} after ${elapsedMs} ms`);
         }
         report(
-          `worker ${index + 1} left within ${elapsedMs} ms, ${held} held; ready again after ${await worker.start()} ms`,
+          `worker ${index + 1} left within ${elapsedMs} ms, ${held} held; ready again after ${await bringUp(worker)} ms`,
         );
       }
     }

@@ -1,5 +1,6 @@
 /** Postgres is killed and started again; ClickHouse is away, with the loader that holds it. */
 import { sleep, systemClock } from '../../src/clock.ts';
+import { bringUp } from '../support/cluster.ts';
 import { type FaultOptions, type FaultResult, onCluster } from '../support/scene.ts';
 
 export interface AwayOptions extends FaultOptions {
@@ -42,7 +43,7 @@ export function clickHouseAway(options: AwayOptions): Promise<FaultResult> {
       report(`ClickHouse is away for ${options.downSeconds} s`);
       await sleep(systemClock, options.downSeconds * 1_000);
       await takes(200);
-      report(`back, ready after ${await loader.start()} ms`);
+      report(`back, ready after ${await bringUp(loader)} ms`);
     }
   });
 }

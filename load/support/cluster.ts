@@ -42,6 +42,18 @@ interface Stores {
 }
 
 const WORKERS = 2;
+const STARTS_MAX = 3;
+
+/** As an orchestrator does: a start that fails, because a store does not answer in time, is tried again. */
+export async function bringUp(system: System): Promise<number> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await system.start();
+    } catch (error) {
+      if (tries === STARTS_MAX) throw error;
+    }
+  }
+}
 
 export class Cluster {
   readonly capture: System;
@@ -127,7 +139,7 @@ export class Cluster {
   /** Starts every process. Resolves with the milliseconds until all of them were ready. */
   async start(): Promise<number> {
     const all = [this.capture, this.loader, ...this.workers];
-    return Math.max(...(await Promise.all(all.map((system) => system.start()))));
+    return Math.max(...(await Promise.all(all.map(bringUp))));
   }
 
   get hosts(): string {
