@@ -11,7 +11,12 @@ export interface Entry {
   readonly bytes: number;
 }
 
+export function laneName(topicName: string, partition: number): string {
+  return `${topicName} ${partition}`;
+}
+
 export class Lane {
+  readonly name: string;
   readonly topicName: string;
   readonly partition: number;
   readonly #limits: KafkaLimits;
@@ -22,6 +27,7 @@ export class Lane {
   #recordsMax = Number.POSITIVE_INFINITY;
 
   constructor(topicName: string, partition: number, limits: KafkaLimits) {
+    this.name = laneName(topicName, partition);
     this.topicName = topicName;
     this.partition = partition;
     this.#limits = limits;

@@ -5,7 +5,7 @@ import { type AppendRecord, LogFullError, LogUnavailableError, type Position } f
 import type { KafkaLimits } from './connect.ts';
 import { kafkaErrorType } from './connect.ts';
 import type { KafkaMetrics } from './kafka-metrics.ts';
-import { type Entry, Lane } from './producer-lane.ts';
+import { type Entry, Lane, laneName } from './producer-lane.ts';
 
 export interface PlacedRecord {
   readonly record: AppendRecord;
@@ -61,6 +61,8 @@ export class PendingAppend {
     this.#settle.reject(error);
   }
 }
+
+const START_AGAIN = 'a process reads the number of partitions when it starts: start this one again';
 
 /** Kafka's words for a batch of which a record is at fault: alone it would be refused again and again. */
 const RECORD_FAULTS: readonly (string | undefined)[] = [
@@ -135,7 +137,7 @@ export class Producer {
   }
 
   #laneOf(topicName: string, partition: number): Lane {
-    const name = `${topicName} ${partition}`;
+    const name = laneName(topicName, partition);
     const lane = this.#lanes.get(name) ?? new Lane(topicName, partition, this.#surroundings.limits);
     this.#lanes.set(name, lane);
     return lane;
@@ -210,15 +212,22 @@ export class Producer {
     } finally {
       metrics.produceSeconds.observe((clock.monotonic() - startedAt) / 1000);
     }
-    onSent();
     const baseOffsets = new Map(
-      written.map(({ topicName, partition, baseOffset }) => [
-        `${topicName} ${partition}`,
-        Number(baseOffset),
-      ]),
+      written.map(({ topicName, partition, baseOffset }) => [laneName(topicName, partition), baseOffset]),
     );
-    for (const { lane, entries } of batches) {
-      const baseOffset = baseOffsets.get(`${lane.topicName} ${lane.partition}`) ?? Number.NaN;
+    if (batches.every(({ lane }) => baseOffsets.has(lane.name))) onSent();
+    for (const batch of batches) {
+      const { lane, entries } = batch;
+      const firstOffset = baseOffsets.get(lane.name);
+      if (firstOffset === undefined) {
+        // kafkajs leaves out, without a word, what is for a partition that it does not find.
+        this.#failed(
+          batch,
+          new Error(`there is no partition ${lane.partition} of ${lane.topicName}; ${START_AGAIN}`),
+        );
+        continue;
+      }
+      const baseOffset = Number(firstOffset);
       let bytes = 0;
       for (const [index, entry] of entries.entries()) {
         bytes += entry.bytes;
