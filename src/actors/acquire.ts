@@ -22,13 +22,18 @@ export interface AcquireOptions {
   readonly logger: Logger;
 }
 
-/** Rejects with `LogReplacedError` where the log ends before what was read of it. */
+/**
+ * `isOver`: whether the partition is not ours any more; then its epoch is left alone, which is its new owner's, and the
+ * answer is `undefined`. Rejects with `LogReplacedError` where the log ends before what was read of it.
+ */
 export async function acquire(
   { log, store, logger }: AcquireOptions,
   { topic, partition }: Assignment,
-): Promise<Acquisition> {
+  isOver: () => boolean,
+): Promise<Acquisition | undefined> {
   const logId = log.identity();
   const { first } = boundsOf(await log.offsets(topic), partition);
+  if (isOver()) return undefined;
   const acquired = await store.acquire({ logId, topic, partition }, first);
   const { epoch, foldedBelow, folded } = acquired;
   const progress = believedProgress(acquired, first);

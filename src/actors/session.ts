@@ -77,7 +77,7 @@ export class Session {
   readonly #dispatcher: Dispatcher;
   readonly #flusher: Flusher;
   readonly #outbox: Outbox;
-  /** Saves, progress and assignments touch the partitions' rows one after another. */
+  /** Saves and progress touch the partitions' rows one after another. */
   #turn: Promise<unknown> = Promise.resolve();
   #savedAtMs: number;
   #closed = false;
@@ -137,9 +137,16 @@ export class Session {
     if (part?.assignment === assignment) this.#parts.delete(assignment.partition);
   }
 
-  /** Takes a partition; resolves with the offset at which to read on. */
-  acquire(assignment: Assignment): Promise<number> {
-    return this.#inTurn(() => this.#acquire(assignment));
+  /** Takes a partition; resolves with the offset at which to read on, or `undefined` where it is over before that. */
+  async acquire(assignment: Assignment, isOver: () => boolean): Promise<number | undefined> {
+    const acquired = await acquire(this.#options, assignment, isOver);
+    if (acquired === undefined || isOver()) return undefined;
+    const { past, start, ...part } = acquired;
+    const lane = this.#lane(assignment, part.ledger, past);
+    const committer = this.#committer(assignment);
+    this.#parts.set(assignment.partition, { ...part, assignment, lane, committer });
+    committer.reach(part.ledger.lowEnd);
+    return start;
   }
 
   receive(partition: number, records: readonly LogRecord[]): void {
@@ -269,15 +276,6 @@ export class Session {
       lane?.hold(handle, 'person');
       handle.waitingForRoom.add(() => lane?.go(handle));
     }
-  }
-
-  async #acquire(assignment: Assignment): Promise<number> {
-    const { past, start, ...part } = await acquire(this.#options, assignment);
-    const lane = this.#lane(assignment, part.ledger, past);
-    const committer = this.#committer(assignment);
-    this.#parts.set(assignment.partition, { ...part, assignment, lane, committer });
-    committer.reach(part.ledger.lowEnd);
-    return start;
   }
 
   #committer(assignment: Assignment): Committer {

@@ -234,10 +234,11 @@ class LogWorker implements Worker {
   }
 
   async #assign(assignment: Assignment): Promise<number | 'committed'> {
-    const { life } = this.#tenures.begin(assignment);
+    const tenure = this.#tenures.begin(assignment);
+    const { life } = tenure;
     for (;;) {
       const session = this.#session;
-      const start = await this.#acquire(session, assignment);
+      const start = await this.#acquire(session, tenure);
       if (this.#life.is('closing', 'closed') || this.#refused !== undefined) return 'committed';
       if (life.is('revoked')) {
         session.forget(assignment);
@@ -257,13 +258,18 @@ class LogWorker implements Worker {
     this.#recover('a partition was revoked', 0);
   }
 
-  /** Asks until it is answered. `undefined`: the session is over. */
-  async #acquire(session: Session, assignment: Assignment): Promise<number | undefined> {
+  /** Asks until it is answered. `undefined`: the session or the tenure is over. */
+  async #acquire(session: Session, { assignment, life }: Tenure): Promise<number | undefined> {
     const { clock, limits, logger } = this.#options;
+    const isOver = () =>
+      life.is('revoked') ||
+      session !== this.#session ||
+      this.#refused !== undefined ||
+      this.#life.is('closing', 'closed');
     let backoffMs = limits.recoverBackoffMinMs;
-    while (session === this.#session && this.#refused === undefined && !this.#life.is('closing', 'closed')) {
+    while (!isOver()) {
       try {
-        return await session.acquire(assignment);
+        return await session.acquire(assignment, isOver);
       } catch (error) {
         if (error instanceof LogReplacedError) this.#refuse(error);
         this.#trouble = messageOf(error);
@@ -320,11 +326,9 @@ class LogWorker implements Worker {
     this.#session = this.#newSession();
     const starts = new Map<Tenure, number>();
     // Those as well that are given to us meanwhile: what comes of them is not received before the end.
-    for (let tenure = this.#untaken(starts); tenure !== undefined; tenure = this.#untaken(starts)) {
-      if (tenure.life.is('taken')) tenure.life.move('retaking');
-      const start = await this.#acquire(this.#session, tenure.assignment);
-      if (start === undefined) return;
-      starts.set(tenure, start);
+    for (let some = this.#untaken(starts); some.length > 0; some = this.#untaken(starts)) {
+      const taken = await Promise.all(some.map((tenure) => this.#retake(tenure, starts)));
+      if (taken.includes(false)) return;
     }
     for (const { assignment, life } of starts.keys()) {
       if (life.is('revoked')) this.#session.forget(assignment);
@@ -339,8 +343,16 @@ class LogWorker implements Worker {
     }
   }
 
-  #untaken(starts: ReadonlyMap<Tenure, number>): Tenure | undefined {
-    return this.#tenures.in('taken', 'retaking').find((tenure) => !starts.has(tenure));
+  #untaken(starts: ReadonlyMap<Tenure, number>): readonly Tenure[] {
+    return this.#tenures.in('taken', 'retaking').filter((tenure) => !starts.has(tenure));
+  }
+
+  /** False: the worker reads no more. */
+  async #retake(tenure: Tenure, starts: Map<Tenure, number>): Promise<boolean> {
+    if (tenure.life.is('taken')) tenure.life.move('retaking');
+    const start = await this.#acquire(this.#session, tenure);
+    if (start !== undefined) starts.set(tenure, start);
+    return start !== undefined || tenure.life.is('revoked');
   }
 
   #pauseAll(): void {
