@@ -1,10 +1,11 @@
 /**
  * One fault on a real Kafka, with the whole system as several processes under load: what happens to every event.
  *
- *     npm run faults -- NAME [--times N] [--rate N] [--json]
+ *     npm run faults -- NAME [--times N] [--rate N] [--patience N] [--json]
  *
- * Without a name it lists them. `--rate`: events per second of all clients. Starts a broker, a Postgres, capture, two workers and a loader of its own. Exits with 1
- * if something is not as it must be, and keeps the data then.
+ * Without a name it lists them. `--rate`: events per second of all clients. `--patience`: how many times longer than
+ * promised things may take, on a machine that has more to do. Starts a broker, a Postgres, capture, two workers and a
+ * loader of its own. Exits with 1 if something is not as it must be, and keeps the data then.
  */
 import { parseArgs } from 'node:util';
 import { paintFor } from '../src/cli/terminal.ts';
@@ -69,14 +70,19 @@ const FAULTS: Readonly<Record<string, Fault>> = {
 };
 
 const { values, positionals } = parseArgs({
-  options: { times: { type: 'string' }, rate: { type: 'string' }, json: { type: 'boolean', default: false } },
+  options: {
+    times: { type: 'string' },
+    rate: { type: 'string' },
+    patience: { type: 'string', default: '1' },
+    json: { type: 'boolean', default: false },
+  },
   allowPositionals: true,
 });
 const [name = ''] = positionals;
 const fault = FAULTS[name];
 if (fault === undefined) {
   const width = Math.max(...Object.keys(FAULTS).map(({ length }) => length));
-  process.stdout.write('Usage: npm run faults -- NAME [--times N] [--rate N] [--json]\n\n');
+  process.stdout.write('Usage: npm run faults -- NAME [--times N] [--rate N] [--patience N] [--json]\n\n');
   for (const [each, { what, times }] of Object.entries(FAULTS)) {
     process.stdout.write(`  ${each.padEnd(width)}  ${what} (--times ${times})\n`);
   }
@@ -85,7 +91,7 @@ if (fault === undefined) {
   const times = Number(values.times ?? fault.times);
   const onProgress = (line: string) => void process.stderr.write(`${line}\n`);
   const eventsPerSecond = values.rate === undefined ? undefined : Number(values.rate);
-  const result = await fault.run({ onProgress, eventsPerSecond }, times);
+  const result = await fault.run({ onProgress, eventsPerSecond, patience: Number(values.patience) }, times);
   if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
   else print(result);
   process.exitCode = result.problems.length === 0 ? 0 : 1;

@@ -3,7 +3,6 @@ import { sleep, systemClock } from '../../src/clock.ts';
 import { bringUp } from '../support/cluster.ts';
 import { type FaultOptions, type FaultResult, onCluster, type Scene } from '../support/scene.ts';
 import { partitionsOf } from '../support/state-watch.ts';
-import type { System } from '../support/system.ts';
 
 /** The group takes a dead member's partitions away after its session timeout; the next owner needs a moment. */
 const SESSION_TIMEOUT_MS = 10_000;
@@ -92,9 +91,4 @@ export async function goesOn(
     await sleep(systemClock, POLL_MS);
   }
   return lastSeenAtMs - sinceMs;
-}
-
-/** What a worker's log says of these words, since it had `from` lines. */
-export async function said(worker: System, words: RegExp, from = 0): Promise<number> {
-  return (await worker.lines()).slice(from).filter((line) => words.test(JSON.stringify(line))).length;
 }

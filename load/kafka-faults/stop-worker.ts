@@ -2,8 +2,9 @@
 import { sleep, systemClock } from '../../src/clock.ts';
 import { type FaultOptions, type FaultResult, onCluster } from '../support/scene.ts';
 import { partitionsOf } from '../support/state-watch.ts';
+import type { System } from '../support/system.ts';
 import type { SavePoint } from '../support/torture-proxy.ts';
-import { bothWork, goesOn, said, takeoverMsMax } from './kill-worker.ts';
+import { bothWork, goesOn, takeoverMsMax } from './kill-worker.ts';
 
 export const STOP_MOMENTS = ['inside a save', 'before a commit', 'after a commit', 'at any time'] as const;
 export type StopMoment = (typeof STOP_MOMENTS)[number];
@@ -22,6 +23,8 @@ const POINTS: Readonly<Record<StopMoment, SavePoint | undefined>> = {
 const STOPPED_MS = 14_000;
 /** `lock_timeout`, and what it takes to see it. */
 const LOCK_WAIT_MS_MAX = 5_000 + 300;
+/** Of the log. */
+const WARNING = 40;
 const CAUGHT_MS = 10_000;
 const OPEN_TRANSACTION = `
   SELECT count(*)::int AS open FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'`;
@@ -56,17 +59,20 @@ export function stopWorker(options: StopWorkerOptions): Promise<FaultResult> {
       worker.signal('SIGCONT');
       await scene.takes(200);
       await bothWork(scene);
-      const fenced = await said(
-        worker,
-        /another owner has taken|is dropped, and replayed|no longer ours/,
-        linesBefore,
-      );
+      const noticed = await troubles(worker, linesBefore);
+      if (noticed.length === 0) problems.push(`${moment}: the worker did not notice that it had stopped`);
       report(
-        `stopped ${moment}: ${rows[0]?.open ?? 0} open transactions; others go on after ${takeoverMs} ms; fenced or recovered ${fenced} times`,
+        `stopped ${moment}: ${rows[0]?.open ?? 0} open transactions; others go on after ${takeoverMs} ms; then it says: ${noticed.join('; ')}`,
       );
       facts[`stopped ${moment}`] = `others went on after ${takeoverMs} ms`;
     }
     const { lockWaitMaxMs } = scene.state;
     if (lockWaitMaxMs > LOCK_WAIT_MS_MAX) problems.push(`somebody waited ${lockWaitMaxMs} ms for a lock`);
   });
+}
+
+/** Why the worker gave up what it had, as its log tells, after the first `from` lines. */
+async function troubles(worker: System, from: number): Promise<readonly string[]> {
+  const lines = (await worker.lines()).slice(from).filter(({ level }) => Number(level) >= WARNING);
+  return [...new Set(lines.map(({ reason, error, msg }) => String(reason ?? error ?? msg)))];
 }
