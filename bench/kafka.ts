@@ -22,7 +22,7 @@ export interface KafkaPlace {
 export const FLOOR_ROWS: Topic = 'clickhouse_groups';
 
 /** So that no append takes too long. */
-const APPEND_RECORDS = 5_000;
+const APPEND_RECORDS = 2_000;
 
 export async function startBroker(parts: Parts): Promise<KafkaBroker> {
   const dir = await parts.start('folder of Kafka', newRunFolder, removeFolder);
