@@ -25,3 +25,20 @@ export function sleep(clock: Clock, delayMs: number): Promise<void> {
     clock.after(delayMs, resolve);
   });
 }
+
+/** What the promise gives, or `undefined` when that takes longer. */
+export async function within<Value>(
+  clock: Clock,
+  delayMs: number,
+  promise: Promise<Value>,
+): Promise<Value | undefined> {
+  let cancel: Cancel = () => {};
+  const late = new Promise<undefined>((resolve) => {
+    cancel = clock.after(delayMs, () => resolve(undefined));
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    cancel();
+  }
+}

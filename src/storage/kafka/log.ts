@@ -1,7 +1,7 @@
 /** The log on Kafka. Only this folder imports kafkajs. */
 import { randomUUID } from 'node:crypto';
 import type { Admin, Kafka, Producer as KafkaProducer } from 'kafkajs';
-import { type Clock, sleep } from '../../clock.ts';
+import { type Clock, within } from '../../clock.ts';
 import { LIMITS } from '../../limits.ts';
 import type { Logger } from '../../logger.ts';
 import type { Metrics } from '../../metrics.ts';
@@ -172,10 +172,10 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<EventLog> 
       closing ??= (async () => {
         trouble.close();
         const left = [...members].map((member) => member.close());
-        await Promise.race([Promise.all([...left, producer.drain()]), sleep(clock, limits.closeMs)]);
+        await within(clock, limits.closeMs, Promise.all([...left, producer.drain()]));
         producer.close();
         const disconnected = Promise.allSettled([reader.close(), kafkaProducer.disconnect()]);
-        await Promise.race([disconnected, sleep(clock, limits.closeMs)]);
+        await within(clock, limits.closeMs, disconnected);
       })();
       return closing;
     },

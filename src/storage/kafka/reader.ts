@@ -1,6 +1,6 @@
 /** Questions to the brokers: offsets, commits, whether they are there. Through one connection, in bounded time. */
 import type { Admin } from 'kafkajs';
-import { type Clock, sleep } from '../../clock.ts';
+import { type Clock, sleep, within } from '../../clock.ts';
 import { LogUnavailableError, type PartitionOffsets } from '../event-log.ts';
 import { type KafkaLimits, kafkaErrorType } from './connect.ts';
 
@@ -51,26 +51,32 @@ export class KafkaReader {
     const { clock, limits, createAdmin } = this.#options;
     this.#admin ??= connected(createAdmin());
     const connection = this.#admin;
-    const giveUpAt = clock.monotonic() + limits.askTimeoutMs;
-    const late = sleep(clock, limits.askTimeoutMs).then(() => {
-      throw new Error(`no answer within ${limits.askTimeoutMs} ms`);
-    });
-    late.catch(() => {});
     try {
-      for (;;) {
-        try {
-          return await Promise.race([connection.then(question), late]);
-        } catch (error) {
-          // A broker that answers with an error, such as that it leads a partition not yet, may do better in a moment.
-          if (kafkaErrorType(error) === undefined || clock.monotonic() >= giveUpAt) throw error;
-          await sleep(clock, limits.retryBackoffMinMs);
-        }
-      }
+      const answer = await within(clock, limits.askTimeoutMs, this.#answer(connection, question));
+      if (answer === undefined) throw new Error(`no answer within ${limits.askTimeoutMs} ms`);
+      return answer.value;
     } catch (error) {
       if (this.#admin === connection) this.#admin = undefined;
       void disconnect(connection);
       const text = error instanceof Error ? error.message : String(error);
       throw new LogUnavailableError(`Kafka cannot be asked: ${text}`, { cause: error });
+    }
+  }
+
+  /** A broker that answers with an error, such as that it leads a partition not yet, may do better in a moment. */
+  async #answer<Answer>(
+    connection: Promise<Admin>,
+    question: (admin: Admin) => Promise<Answer>,
+  ): Promise<{ readonly value: Answer }> {
+    const { clock, limits } = this.#options;
+    const giveUpAt = clock.monotonic() + limits.askTimeoutMs;
+    for (;;) {
+      try {
+        return { value: await question(await connection) };
+      } catch (error) {
+        if (kafkaErrorType(error) === undefined || clock.monotonic() >= giveUpAt) throw error;
+        await sleep(clock, limits.retryBackoffMinMs);
+      }
     }
   }
 

@@ -1,6 +1,6 @@
 /** One stay in a consumer group: joined, dealt partitions by the leader, over when the group is lost. */
 import type { Cluster, Consumer, ConsumerGroupJoinEvent, EachBatchPayload } from 'kafkajs';
-import { type Cancel, type Clock, sleep } from '../../clock.ts';
+import { type Cancel, type Clock, within } from '../../clock.ts';
 import type { Logger } from '../../logger.ts';
 import { type Partitions, stickyAssigner } from './assigner.ts';
 import { createClient, type KafkaConnection, type KafkaLimits, kafkaErrorType } from './connect.ts';
@@ -52,6 +52,8 @@ export class Session {
   #watchedAt = 0;
   #cancelWatch: Cancel = () => {};
   #running: Promise<void> = Promise.resolve();
+  /** Whether kafkajs' consumer runs; known from the first batch on, before which there is little to commit. */
+  #isRunning: () => boolean = () => true;
 
   constructor(options: SessionOptions, events: SessionEvents) {
     this.#options = options;
@@ -111,8 +113,10 @@ export class Session {
     this.#control(() => this.#consumer.seek({ topic, partition, offset: String(offset) }));
   }
 
-  commit(position: Position): Promise<void> {
-    return this.#consumer.commitOffsets([position]);
+  /** kafkajs resolves as well when its consumer has ended by itself and nothing was written. */
+  async commit(position: Position): Promise<void> {
+    await this.#consumer.commitOffsets([position]);
+    if (!this.#isRunning()) throw new Error('the consumer has ended');
   }
 
   /** Leaves the group. Resolves after `closeMs` at the latest; what then hangs ends by itself. */
@@ -125,7 +129,7 @@ export class Session {
       .catch((error: unknown) =>
         logger.debug({ error: String(error) }, 'a group was not left in good order'),
       );
-    await Promise.race([left, sleep(clock, limits.closeMs)]);
+    await within(clock, limits.closeMs, left);
   }
 
   async #run(): Promise<void> {
@@ -137,7 +141,10 @@ export class Session {
     await this.#consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
-      eachBatch: (payload) => this.#events.onBatch(payload),
+      eachBatch: (payload) => {
+        this.#isRunning = payload.isRunning;
+        return this.#events.onBatch(payload);
+      },
     });
   }
 
