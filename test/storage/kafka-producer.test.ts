@@ -5,7 +5,8 @@ import { LIMITS } from '../../src/limits.ts';
 import { Metrics } from '../../src/metrics.ts';
 import { LogUnavailableError } from '../../src/storage/event-log.ts';
 import { kafkaMetrics } from '../../src/storage/kafka/kafka-metrics.ts';
-import { type PlacedRecord, Producer } from '../../src/storage/kafka/producer.ts';
+import type { PlacedRecord } from '../../src/storage/kafka/message.ts';
+import { Producer } from '../../src/storage/kafka/producer.ts';
 import { INGESTION_TOPIC } from '../../src/storage/topics.ts';
 import { makeRecord } from '../support/event-log.ts';
 

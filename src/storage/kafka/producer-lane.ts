@@ -1,7 +1,7 @@
 /** The records that wait for one partition, in order. */
 import type { Message } from 'kafkajs';
 import type { KafkaLimits } from './connect.ts';
-import type { PendingAppend } from './producer.ts';
+import type { PendingAppend } from './pending-append.ts';
 
 export interface Entry {
   readonly append: PendingAppend;

@@ -1,18 +1,12 @@
 /** Appends wait here, are put into batches, and are sent again until Kafka has them or their time is over. */
 import type { Message, RecordMetadata, TopicMessages } from 'kafkajs';
 import { type Cancel, type Clock, sleep } from '../../clock.ts';
-import { type AppendRecord, LogFullError, LogUnavailableError, type Position } from '../event-log.ts';
-import type { KafkaLimits } from './connect.ts';
-import { kafkaErrorType } from './connect.ts';
+import { LogFullError, LogUnavailableError, type Position } from '../event-log.ts';
+import { type KafkaLimits, kafkaErrorType } from './connect.ts';
 import type { KafkaMetrics } from './kafka-metrics.ts';
+import { messageBytes, type PlacedRecord, toMessage } from './message.ts';
+import { PendingAppend } from './pending-append.ts';
 import { type Entry, Lane, laneName } from './producer-lane.ts';
-
-export interface PlacedRecord {
-  readonly record: AppendRecord;
-  /** Name of the topic on Kafka. */
-  readonly topicName: string;
-  readonly partition: number;
-}
 
 interface Surroundings {
   /** Sends one request without trying again. */
@@ -27,39 +21,6 @@ interface Surroundings {
 interface Batch {
   readonly lane: Lane;
   readonly entries: readonly Entry[];
-}
-
-/** One call of `append`. */
-export class PendingAppend {
-  readonly deadline: number;
-  readonly positions: Position[] = [];
-  readonly #settle: { resolve(positions: readonly Position[]): void; reject(error: Error): void };
-  readonly #records: number;
-  #written = 0;
-  isSettled = false;
-
-  constructor(
-    records: number,
-    deadline: number,
-    settle: { resolve(positions: readonly Position[]): void; reject(error: Error): void },
-  ) {
-    this.#records = records;
-    this.deadline = deadline;
-    this.#settle = settle;
-  }
-
-  wrote(index: number, position: Position): void {
-    this.positions[index] = position;
-    if (++this.#written < this.#records || this.isSettled) return;
-    this.isSettled = true;
-    this.#settle.resolve(this.positions);
-  }
-
-  reject(error: Error): void {
-    if (this.isSettled) return;
-    this.isSettled = true;
-    this.#settle.reject(error);
-  }
 }
 
 const START_AGAIN = 'a process reads the number of partitions when it starts: start this one again';
@@ -278,30 +239,4 @@ export class Producer {
       this.#watchDeadlines();
     });
   }
-}
-
-function toMessage({ record, partition }: PlacedRecord): Message {
-  const { key, value, headers, timestamp } = record;
-  return {
-    key,
-    value: typeof value === 'string' ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength),
-    // kafkajs only reads them.
-    headers: headers as Record<string, string>,
-    timestamp: String(timestamp),
-    partition,
-  };
-}
-
-/** Lengths and varints of a record and of each header, at most. */
-const RECORD_OVERHEAD_BYTES = 32;
-const HEADER_OVERHEAD_BYTES = 10;
-
-function messageBytes({ key, value, headers }: Message): number {
-  let bytes = RECORD_OVERHEAD_BYTES + Buffer.byteLength(value ?? '') + Buffer.byteLength(key ?? '');
-  for (const name in headers) {
-    const header = headers[name];
-    bytes += HEADER_OVERHEAD_BYTES + Buffer.byteLength(name);
-    if (typeof header === 'string') bytes += Buffer.byteLength(header);
-  }
-  return bytes;
 }
