@@ -50,3 +50,50 @@ void t.test(
     t.same(await late, [{ partition: 3, offset: 7 }]);
   },
 );
+
+void t.test(
+  'a partition has one batch in a request, and every record the offset that append says',
+  async (t) => {
+    const limits = { ...LIMITS.kafka, batchBytesMax: 1_000, requestBytesMax: 4_000 };
+    const logs = new Map<number, string[]>();
+    const tooLarge: number[] = [];
+    const producer = new Producer({
+      send: async (topicMessages: TopicMessages[]) => {
+        const written = new Map<number, number>();
+        for (const { key, partition = 0 } of topicMessages.flatMap(({ messages }) => messages)) {
+          const log = logs.get(partition) ?? [];
+          logs.set(partition, log);
+          if (!written.has(partition)) written.set(partition, log.length);
+          log.push(String(key));
+        }
+        for (const [partition, from] of written) {
+          const records = (logs.get(partition)?.length ?? 0) - from;
+          if (100 * records > limits.batchBytesMax) tooLarge.push(records);
+        }
+        return [...written].map(([partition, from]) => ({
+          topicName: INGESTION_TOPIC,
+          partition,
+          errorCode: 0,
+          baseOffset: String(from),
+        }));
+      },
+      onSent: () => {},
+      onFailure: (error) => t.fail(String(error)),
+      clock: systemClock,
+      limits,
+      metrics: kafkaMetrics(new Metrics()),
+    });
+    t.teardown(() => producer.close());
+    const records = Array.from({ length: 200 }, (_, n) => ({
+      ...placed(n % 3),
+      record: makeRecord({ key: String(n), value: 'x'.repeat(100) }),
+    }));
+    const positions = await producer.append(records);
+    t.same(tooLarge, []);
+    for (const [n, { partition, offset }] of positions.entries()) {
+      if (logs.get(partition)?.[offset] === String(n)) continue;
+      t.fail(`record ${n} is not at ${offset}`);
+      return;
+    }
+  },
+);

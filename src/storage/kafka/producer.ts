@@ -129,7 +129,8 @@ export class Producer {
     const batches: Batch[] = [];
     let records = 0;
     let bytes = 0;
-    for (const [name, lane] of this.#lanes) {
+    // Of those that there are now: a lane that is put at the end of the line would have another turn.
+    for (const [name, lane] of [...this.#lanes]) {
       this.#countBytes(-lane.dropSettled());
       if (lane.entries.length === 0 || lane.retryAt > now) continue;
       if (records >= limits.requestRecordsMax || bytes >= limits.requestBytesMax) break;
