@@ -34,7 +34,7 @@ const teams = createTeamStore(stores.postgres.postgres, environment.clock);
 const { log, open, shut } = gate(stores.log.log);
 const gated = { ...stores, log: { ...stores.log, log } };
 const worker = await startWorkerRole(config, parts, environment, gated, teams);
-await startLagWatch(parts, environment, stores, worker);
+await startLagWatch(config, parts, environment, stores, worker);
 await until(() => worker.standings().length === partitions);
 await worker.taken();
 shut();

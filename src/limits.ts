@@ -144,6 +144,8 @@ export const LIMITS = {
     progressIdleEveryMs: 5_000,
     /** How long a stop waits for what was read to get its rows; the rest is replayed. */
     closeMs: 3_000,
+    /** How long it waits for Postgres to take the progress; what is not saved is replayed. */
+    closeSaveMs: 2_000,
     /** How long it waits for the log to take the last commits, which only those need who watch the log. */
     closeCommitMs: 1_000,
     identityCacheBytesMax: 64 * MIB,
@@ -158,6 +160,8 @@ export const LIMITS = {
     duplicateWindowMs: 10 * 60 * 1000,
     recoverBackoffMinMs: 100,
     recoverBackoffMaxMs: 5_000,
+    /** After a failure all is well again once something got its fate, or nothing had to for this long. */
+    quietForMs: 2_000,
     /** Between two looks how far the worker is behind. */
     lagEveryMs: 2_000,
     /** After this long without any move on a partition that has work, only a restart is expected to help. */
@@ -216,8 +220,9 @@ export const LIMITS = {
     /** How long `send` waits for the row, and how often it looks. */
     rowTimeoutMs: 10_000,
     rowPollMs: 25,
-    /** Partitions of one replay. */
+    /** Partitions of one replay, and records of each: a worker keeps a note of every one. */
     replayPartitionsMax: 1_000,
+    replayRecordsMax: 1_000_000,
     /** How often it looks whether a held event has been released. */
     heldPollMs: 100,
     /** How long a command waits for a system that is starting. */

@@ -58,7 +58,7 @@ export async function startSystem(config: Config, parts: Parts, environment: Env
   const worker = runs('worker')
     ? await startWorkerRole(config, parts, environment, stores, teams)
     : undefined;
-  const lagWatch = worker && (await startLagWatch(parts, environment, stores, worker));
+  const lagWatch = worker && (await startLagWatch(config, parts, environment, stores, worker));
   const refusedWatch =
     worker && stores.clickhouse && config.clickHouseIngestion === 'kafka-engine'
       ? await startRefusedWatch(parts, environment, stores, stores.clickhouse)

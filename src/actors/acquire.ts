@@ -51,11 +51,12 @@ export async function acquire(
     throw new LogReplacedError(`partition ${partition} ends at ${end}, but was read up to ${readPosition}`);
   }
   const ledger = new Ledger(progress);
-  const lost = ledger.lose(first, { kind: 'dead_letter', reason: 'lost_by_retention' });
+  const lost = ledger.lose(first);
   if (lost > 0) logger.error({ partition, lost, first }, 'records left the log before they had a row');
   // The landmark is read again, to see that it is still there.
   const hasLandmark = landmark !== undefined && landmark.offset >= first;
   const start = hasLandmark ? Math.min(ledger.lowEnd, landmark.offset) : ledger.lowEnd;
+  ledger.expect(start);
   logger.debug({ partition, epoch, start }, 'partition taken');
   return { logId, epoch, ledger, past: { foldedBelow, folded, landmark, takenAt: end }, start };
 }

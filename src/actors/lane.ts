@@ -92,10 +92,15 @@ export class Lane {
     const last = records.at(-1);
     if (last === undefined || !this.#hasLandmark(records)) return;
     const { partition, offset, timestamp } = last;
+    const { ledger, logger } = this.#options;
+    const lostBefore = ledger.lost;
     this.#queue.push({
-      taken: records.filter((record) => this.#options.ledger.take(record.offset, record.value.length)),
+      taken: records.filter((record) => ledger.take(record.offset, record.value.length)),
       reached: { partition, offset, recordedAtMs: timestamp },
     });
+    const lost = ledger.lost - lostBefore;
+    if (lost > 0)
+      logger.error({ partition, lost, before: offset }, 'records left the log before they were read');
     this.relieve();
     void this.#run();
   }
@@ -254,8 +259,9 @@ export class Lane {
       messages.drop(record, { kind: 'drop', reason: own.reason });
       return { kind: 'ended' };
     }
-    // Asked for a folded one as well, so that it is remembered.
-    if (duplicates.isRepeat(event, record.offset, record.timestamp) && !this.#isFolded(record.offset)) {
+    // Asked for a folded one as well, so that it is remembered. Below `foldedBelow` its row has left, if it had one.
+    const isUnsent = inRanges(this.#options.folded, record.offset);
+    if (duplicates.isRepeat(event, record.offset, record.timestamp) && !isUnsent) {
       messages.drop(record, { kind: 'drop', reason: 'duplicate' });
       return { kind: 'ended' };
     }

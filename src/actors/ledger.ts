@@ -8,6 +8,8 @@ import { toRanges } from '../storage/offset-ranges.ts';
 import type { Landmark, Progress } from '../storage/person-store.ts';
 import { invariant } from './lifecycle.ts';
 
+const LOST: Fate = { kind: 'dead_letter', reason: 'lost_by_retention' };
+
 export class Ledger {
   readonly #firstOffset: number;
   #readPosition: number;
@@ -18,7 +20,8 @@ export class Ledger {
   readonly #fates = new Map<string, number>();
   #bytes = 0;
   #taken = 0;
-  #moves = 0;
+  #lost = 0;
+  #expected = Number.POSITIVE_INFINITY;
   #changed = false;
   /** The last record that was read. */
   #landmark: Landmark | undefined;
@@ -49,9 +52,19 @@ export class Ledger {
     return this.#held.size;
   }
 
-  /** Rises whenever a record moves on. */
-  get moves(): number {
-    return this.#moves;
+  /** Records that were read and have no fate yet, here or by a former owner, without those that are held. */
+  get inFlight(): number {
+    return this.#unfinished.size - this.#held.size;
+  }
+
+  /** Records that left the log before they were read. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  /** Records that have their fate, by this owner or a former one. */
+  get finished(): number {
+    return this.#readPosition - this.#firstOffset - this.#unfinished.size;
   }
 
   /** Time of the last record that was read, milliseconds since the epoch. */
@@ -80,14 +93,21 @@ export class Ledger {
     if (this.#landmark === undefined || landmark.offset > this.#landmark.offset) this.#landmark = landmark;
   }
 
-  /** False: finished already, by this owner or a former one. */
+  /** The next record to come is the one at `offset`. */
+  expect(offset: number): void {
+    this.#expected = offset;
+  }
+
+  /** Records in order. False: finished already, by this owner or a former one. */
   take(offset: number, bytes: number): boolean {
+    if (offset > this.#expected) this.#skip(this.#expected, offset);
+    this.#expected = offset + 1;
     if (offset >= this.#readPosition) this.#readPosition = offset + 1;
     else if (!this.#unfinished.has(offset)) return false;
     this.#unfinished.set(offset, bytes);
     this.#bytes += bytes;
     this.#taken += 1;
-    this.#moved();
+    this.#changed = true;
     return true;
   }
 
@@ -98,7 +118,7 @@ export class Ledger {
     this.#held.set(offset, bytes);
     this.#bytes -= bytes;
     this.#taken -= 1;
-    this.#moved();
+    this.#changed = true;
   }
 
   /** It goes on. */
@@ -108,7 +128,7 @@ export class Ledger {
     this.#held.delete(offset);
     this.#bytes += bytes;
     this.#taken += 1;
-    this.#moved();
+    this.#changed = true;
   }
 
   finish(offset: number, fate: Fate): void {
@@ -120,8 +140,21 @@ export class Ledger {
     this.#count(fate);
   }
 
+  /** The log went on at `to` instead of `from`: what lies between has left it. */
+  #skip(from: number, to: number): void {
+    let lost = Math.max(0, to - Math.max(from, this.#readPosition));
+    for (const offset of [...this.#unfinished.keys()]) {
+      if (offset < from || offset >= to) continue;
+      this.#unfinished.delete(offset);
+      lost += 1;
+    }
+    this.#readPosition = Math.max(this.#readPosition, to);
+    for (let count = 0; count < lost; count++) this.#count(LOST);
+    this.#lost += lost;
+  }
+
   /** Records below `first` are no longer in the log: they never come. Gives how many of them had no fate. */
-  lose(first: number, fate: Fate): number {
+  lose(first: number): number {
     let lost = 0;
     for (const offset of this.#unfinished.keys()) {
       if (offset >= first) break;
@@ -130,18 +163,13 @@ export class Ledger {
     }
     lost += Math.max(0, first - this.#readPosition);
     this.#readPosition = Math.max(first, this.#readPosition);
-    for (let count = 0; count < lost; count++) this.#count(fate);
+    for (let count = 0; count < lost; count++) this.#count(LOST);
     return lost;
   }
 
   #count(fate: Fate): void {
     const key = fateKey(fate);
     this.#fates.set(key, (this.#fates.get(key) ?? 0) + 1);
-    this.#moved();
-  }
-
-  #moved(): void {
-    this.#moves += 1;
     this.#changed = true;
   }
 

@@ -79,12 +79,15 @@ export class Session {
   readonly #outbox: Outbox;
   /** Saves and progress touch the partitions' rows one after another. */
   #turn: Promise<unknown> = Promise.resolve();
+  readonly #beganAtMs: number;
   #savedAtMs: number;
+  #hasFinished = false;
   #closed = false;
 
   constructor(options: SessionOptions) {
     this.#options = options;
-    this.#savedAtMs = options.clock.monotonic();
+    this.#beganAtMs = options.clock.monotonic();
+    this.#savedAtMs = this.#beganAtMs;
     const { clock, logger, limits, store, system, derivePersonUuid } = options;
     const onFailure = (error: unknown) => this.#fail(error);
     this.#memory = {
@@ -161,8 +164,8 @@ export class Session {
 
   standings(): readonly Standing[] {
     return [...this.#parts].map(([partition, { ledger, lane }]) => {
-      const { readPosition, recordedAtMs, taken: inFlight, held, moves } = ledger;
-      return { partition, readPosition, recordedAtMs, inFlight, held, moves, pausedBy: lane.pausedBy };
+      const { readPosition, recordedAtMs, inFlight, held, finished } = ledger;
+      return { partition, readPosition, recordedAtMs, inFlight, held, finished, pausedBy: lane.pausedBy };
     });
   }
 
@@ -206,6 +209,15 @@ export class Session {
     await this.#dispatcher.drained();
     await this.#flusher.drained();
     await this.#outbox.drained();
+  }
+
+  /** Something got its fate here, or nothing has had to for a while. */
+  get isWell(): boolean {
+    const { clock, limits } = this.#options;
+    const isOld = clock.monotonic() - this.#beganAtMs >= limits.quietForMs;
+    return (
+      this.#hasFinished || (isOld && [...this.#parts.values()].every(({ ledger }) => ledger.taken === 0))
+    );
   }
 
   /** Why nothing moves at the moment, if so. */
@@ -337,6 +349,7 @@ export class Session {
   }
 
   #finish(finishes: readonly Finish[]): void {
+    this.#hasFinished = true;
     for (const { partition, offset, fate } of finishes) {
       this.#parts.get(partition)?.ledger.finish(offset, fate);
       this.#hold.finished(partition, offset);

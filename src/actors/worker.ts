@@ -70,8 +70,10 @@ export interface Worker {
   ready(): WorkerHealth;
   /** Resolves once every partition that it was given so far is taken: from then on records flow. */
   taken(): Promise<void>;
-  /** Where it stands in each of its partitions. */
+  /** Where it stands in each partition that it has taken. */
   standings(): readonly Standing[];
+  /** Partitions that it was given and has not taken yet, for the first time or again. */
+  untaken(): readonly number[];
   /** What the hold knows of an event: that it waits, or why it went on. */
   held(eventUuid: string): HoldReport | undefined;
   /** Finishes what was read, as far as `closeMs` goes, and saves the progress. */
@@ -150,6 +152,10 @@ class LogWorker implements Worker {
     return this.#session.standings();
   }
 
+  untaken(): readonly number[] {
+    return this.#tenures.in('assigned', 'retaking').map(({ assignment }) => assignment.partition);
+  }
+
   held(eventUuid: string): HoldReport | undefined {
     return this.#session.findHeld(eventUuid) ?? this.#holdWatch.find(eventUuid);
   }
@@ -164,7 +170,7 @@ class LogWorker implements Worker {
       for (const { life } of this.#tenures.in('taken')) life.move('draining');
       try {
         await Promise.race([this.#session.drained(), sleep(clock, limits.closeMs)]);
-        await this.#session.saveProgress();
+        await Promise.race([this.#session.saveProgress(), sleep(clock, limits.closeSaveMs)]);
         await Promise.race([this.#session.committed(), sleep(clock, limits.closeCommitMs)]);
       } catch (error) {
         logger.warn({ error: messageOf(error) }, 'progress could not be saved: more is replayed');
@@ -373,6 +379,7 @@ class LogWorker implements Worker {
     try {
       await session.saveProgress();
       // Not as soon as records flow again: the next save may fail as the last one did.
+      if (session !== this.#session || !session.isWell) return;
       this.#failuresInARow = 0;
       this.#trouble = undefined;
     } catch (error) {

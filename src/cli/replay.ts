@@ -1,6 +1,6 @@
 /** `npm run replay`: rows of records that were read already are made and sent again. */
 import { LIMITS } from '../limits.ts';
-import { askReplay } from '../storage/postgres/partition-rows.ts';
+import { askReplay, knownPartitions } from '../storage/postgres/partition-rows.ts';
 import type { Postgres } from '../storage/postgres/pool.ts';
 import { runCommand, UsageError } from './command.ts';
 import { withPostgres } from './postgres.ts';
@@ -10,7 +10,8 @@ const HELP = `Usage: npm run replay -- PARTITION:OFFSET …
 
 Reads events_plugin_ingestion again from these offsets on, and sends the rows of its records
 once more, as far as the log still has them. Nothing is folded twice: persons stay as they
-are, and rows that ClickHouse has already win over those that are sent again. Running workers
+are, and rows that ClickHouse has already win over those that are sent again. A record that
+was dropped then may get a row now. Running workers
 begin within seconds; without one, the next start does. /_ledger shows what is in flight.
 
   --json       prints JSON lines on a terminal, too
@@ -18,7 +19,7 @@ begin within seconds; without one, the next start does. /_ledger shows what is i
 Example: npm run replay -- 0:120000 3:98000
 `;
 
-const { replayPartitionsMax } = LIMITS.commands;
+const { replayPartitionsMax, replayRecordsMax } = LIMITS.commands;
 
 await runCommand({
   help: HELP,
@@ -47,11 +48,23 @@ function positionOf(text: string): Wanted {
 }
 
 async function ask(postgres: Postgres, wanted: readonly Wanted[]): Promise<readonly Row[]> {
-  const rows: Row[] = [];
+  const asked = [];
   for (const { partition, offset } of wanted) {
-    const asked = await askReplay(postgres, partition, offset);
-    if (asked === undefined) throw new UsageError(`nothing was ever read of partition ${partition}`);
-    rows.push({ partition, from: asked.from, records: Math.max(0, asked.to - asked.from) });
+    const [known, another] = await knownPartitions(postgres, partition);
+    if (known === undefined) throw new UsageError(`nothing was ever read of partition ${partition}`);
+    if (another !== undefined) {
+      throw new UsageError('this Postgres knows several logs: a replay would not know which one is meant');
+    }
+    const from = Math.max(offset, known.first);
+    const records = Math.max(0, known.readPosition - from);
+    if (records > replayRecordsMax) {
+      throw new UsageError(
+        `those are ${records} records of partition ${partition}, and a replay takes at most ${replayRecordsMax}: ` +
+          'begin later, or replay the output topics (docs/operations.md)',
+      );
+    }
+    asked.push({ logId: known.logId, partition, from, records });
   }
-  return rows;
+  for (const { logId, partition, from } of asked) await askReplay(postgres, logId, partition, from);
+  return asked.map(({ partition, from, records }) => ({ partition, from, records }));
 }

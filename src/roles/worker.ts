@@ -45,6 +45,7 @@ export function startWorkerRole(
 
 /** How far the worker is behind, and whether it moves at all. */
 export function startLagWatch(
+  config: Config,
   parts: Parts,
   { clock, metrics }: Environment,
   { log }: Stores,
@@ -57,6 +58,8 @@ export function startLagWatch(
       watchLag({
         log: log.log,
         standings: () => worker.standings(),
+        untaken: () => worker.untaken(),
+        holdMs: config.bufferConversionSeconds * 1000,
         trouble: () => worker.ready().detail ?? log.ready().detail,
         clock,
         metrics,

@@ -16,10 +16,15 @@ function watched() {
     recordedAtMs: clock.now(),
     inFlight: 0,
     held: 0,
-    moves: 1,
+    finished: 10,
     pausedBy: [] as readonly string[],
   };
-  const world = { standings: [standing] as Standing[], end: 10, trouble: undefined as string | undefined };
+  const world = {
+    standings: [standing] as Standing[],
+    end: 10,
+    untaken: [] as number[],
+    trouble: undefined as string | undefined,
+  };
   let isAway = false;
   const watch = watchLag({
     log: {
@@ -29,6 +34,8 @@ function watched() {
       },
     },
     standings: () => world.standings,
+    untaken: () => world.untaken,
+    holdMs: 30_000,
     trouble: () => world.trouble,
     clock,
     metrics,
@@ -69,9 +76,9 @@ void t.test(
     await advance(clock, 5_000);
     t.match(
       watch.stalled(),
-      /partition 3 .* 15 records behind, 0 in flight, 0 held, paused by the bound of: person/,
+      /partition 3 was finished for .* 15 records behind, 0 in flight, 0 held, paused by the bound of: person/,
     );
-    standing.moves += 1;
+    standing.finished += 1;
     await advance(clock, 2_000);
     t.equal(watch.stalled(), undefined, 'it moves again');
     watch.close();
@@ -109,3 +116,37 @@ void t.test('a partition that is somebody else’s now is not shown any more', a
   t.equal(await shown('tributary_worker_held'), undefined);
   watch.close();
 });
+
+void t.test('work that is done again and again without an end is no progress', async (t) => {
+  const { clock, standing, world, watch } = watched();
+  world.end = 25;
+  for (let seconds = 0; seconds < 50; seconds += 2) {
+    // A recovery begins from what was saved, and reads on.
+    standing.finished = seconds % 4 === 0 ? 8 : 10;
+    standing.readPosition += 1;
+    standing.inFlight = 5;
+    await advance(clock, 2_000);
+  }
+  t.equal(watch.stalled(), undefined);
+  await advance(clock, 15_000);
+  t.match(watch.stalled(), /partition 3/);
+  watch.close();
+});
+
+void t.test(
+  'a partition that is given and never taken is named; one that only holds has its time',
+  async (t) => {
+    const { clock, standing, world, watch } = watched();
+    world.untaken = [7];
+    world.end = 25;
+    standing.held = 4;
+    await advance(clock, STALLED_AFTER_MS + 3_000);
+    t.match(watch.stalled(), /partition 7 was given to this worker .* not taken/);
+    world.untaken = [];
+    await advance(clock, 2_000);
+    t.equal(watch.stalled(), undefined, 'what is held may be all there is for half a minute');
+    await advance(clock, 30_000);
+    t.match(watch.stalled(), /partition 3/);
+    watch.close();
+  },
+);

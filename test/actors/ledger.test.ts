@@ -60,3 +60,22 @@ t.test('ranges hold exactly the offsets that they were made of', async () => {
     }),
   );
 });
+
+t.test(
+  'records that leave the log before they are read again, or at all, are lost and counted, once',
+  async (t) => {
+    const ledger = new Ledger({
+      ...EMPTY,
+      readPosition: 16,
+      unfinished: [{ from: 12, to: 14 }],
+      fates: { row: 3 },
+    });
+    ledger.expect(12);
+    t.ok(ledger.take(12, 1));
+    t.ok(ledger.take(20, 1), 'the log goes on here');
+    const { fates, inFlight, readPosition, firstOffset } = ledger.snapshot();
+    t.same([fates, inFlight], [{ row: 3, 'dead_letter:lost_by_retention': 2 + 4 }, 2]);
+    t.equal(readPosition - firstOffset, 3 + 6 + inFlight);
+    t.equal(ledger.lost, 6);
+  },
+);

@@ -33,7 +33,7 @@ for (const when of ['to a running worker', 'while no worker runs'] as const) {
     const before = await versionOf(harness);
     const partition = await partitionOfAnn(harness);
     if (when === 'while no worker runs') await first.close();
-    t.same(await askReplay(harness.postgres, partition, 2), { from: 2, to: 4 });
+    await askReplay(harness.postgres, harness.log.identity(), partition, 2);
     const second = when === 'while no worker runs' ? await harness.start(undefined, changed) : first;
     await until(async () => (await rowsOf(harness)).length === 6);
     t.match(await harness.settled(4), { rows: 4, imbalance: 0, in_flight: 0 });
@@ -49,7 +49,6 @@ for (const when of ['to a running worker', 'while no worker runs'] as const) {
     t.same(await versionOf(harness), before);
     await new Promise((resolve) => setTimeout(resolve, 500));
     t.equal((await rowsOf(harness)).length, 6, 'once, and not at every start');
-    t.equal(await askReplay(harness.postgres, 999, 0), undefined, 'a partition that nobody knows');
     await second.close();
   });
 }

@@ -180,20 +180,31 @@ export async function setAsideProgress(postgres: Postgres): Promise<number> {
 
 /** Who has a partition is fenced, takes it again, and with it what is asked for. */
 const ASK_REPLAY = `
-  UPDATE tributary_partition SET epoch = epoch + 1, replay_from = greatest($2::bigint, first_offset)
-  WHERE log_id NOT LIKE '% until %' AND topic = 'events_plugin_ingestion' AND partition = $1
-  RETURNING replay_from, read_position`;
+  UPDATE tributary_partition SET epoch = epoch + 1, replay_from = $3
+  WHERE log_id = $1 AND topic = 'events_plugin_ingestion' AND partition = $2`;
 
-/** `undefined`: nothing is known of the partition. Offsets: from where records are read again, and up to where. */
-export async function askReplay(
+const KNOWN_PARTITIONS = `
+  SELECT log_id AS "logId", first_offset AS first, read_position AS "readPosition" FROM tributary_partition
+  WHERE log_id NOT LIKE '% until %' AND topic = 'events_plugin_ingestion' AND partition = $1`;
+
+/** A partition of the ingestion topic, in each log that is known. */
+export async function knownPartitions(
   postgres: Postgres,
   partition: number,
-  fromOffset: number,
-): Promise<{ readonly from: number; readonly to: number } | undefined> {
-  const asked = await postgres.query<{ replay_from: number; read_position: number }>(ASK_REPLAY, [
-    partition,
-    fromOffset,
-  ]);
-  const [row] = asked.rows;
-  return row && { from: row.replay_from, to: row.read_position };
+): Promise<readonly { readonly logId: string; readonly first: number; readonly readPosition: number }[]> {
+  const known = await postgres.query<{ logId: string; first: number; readPosition: number }>(
+    KNOWN_PARTITIONS,
+    [partition],
+  );
+  return known.rows;
+}
+
+/** Records from this offset on are to be read again. */
+export async function askReplay(
+  postgres: Postgres,
+  logId: string,
+  partition: number,
+  from: number,
+): Promise<void> {
+  await postgres.query(ASK_REPLAY, [logId, partition, from]);
 }
