@@ -92,6 +92,8 @@ export const LIMITS = {
     /** How long a rebalance waits for a member that does not answer. */
     rebalanceTimeoutMs: 10_000,
     heartbeatEveryMs: 400,
+    /** A member that has been out of its group for longer is in trouble. */
+    joinTimeoutMs: 15_000,
     /** How often a member looks whether its session is over. */
     watchEveryMs: 250,
     /** How long a new partition waits for its former owner to hear that it has lost it. */
@@ -104,6 +106,8 @@ export const LIMITS = {
     tailRecordsMax: 500,
     /** How often an idle process looks whether a broker answers. */
     probeEveryMs: 2_000,
+    /** Kafka can be used again once no produce request has failed for this long. */
+    produceQuietMs: 3_000,
     /** How long leaving a group, or the log, may take. */
     closeMs: 1_500,
   },
@@ -200,6 +204,8 @@ export const LIMITS = {
     lookBackMs: 60_000,
     /** Refused rows of one query. */
     refusedRowsMax: 1_000,
+    /** How long a stop waits for such a query to end. */
+    closeMs: 500,
   },
   postgres: {
     statementTimeoutMs: 5_000,
@@ -268,6 +274,8 @@ export const LIMITS = {
     checkTimeoutMs: 2_000,
     /** Between two notes of what ended at the door. */
     doorEveryMs: 1_000,
+    /** How long a stop waits for the last note; what is not written by then is lost. */
+    doorCloseMs: 1_000,
     sqlBytesMax: 1 * MIB,
     sqlRowsMax: 100_000,
     sqlTimeoutMs: 60_000,

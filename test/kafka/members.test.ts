@@ -147,3 +147,33 @@ void t.test('a topic that is deleted and made anew is assigned anew', async (t) 
   t.equal(offsetsOf(reader.records)[50], 0);
   t.same(reader.errors, []);
 });
+
+void t.test('a member that cannot join its group says so until it can', async (t) => {
+  const prefix = newPrefix();
+  const log = await openLogOn(t, hosts, { prefix, limits: { joinTimeoutMs: 1_500 } });
+  // Somebody else's consumer, of another protocol.
+  const client = new kafkajs.Kafka({ brokers: hosts.split(','), logLevel: kafkajs.logLevel.NOTHING });
+  const foreign = client.consumer({ groupId: `${prefix}tributary-worker` });
+  t.teardown(() => foreign.disconnect());
+  await foreign.connect();
+  await foreign.subscribe({ topics: [`${prefix}${INGESTION_TOPIC}`] });
+  const hasJoined = new Promise<void>((resolve) => {
+    foreign.on(foreign.events.GROUP_JOIN, () => resolve());
+  });
+  await foreign.run({ eachMessage: () => Promise.resolve() });
+  await hasJoined;
+
+  const reader = new Reader('worker', [INGESTION_TOPIC]);
+  const subscription = await log.subscribe(reader);
+  t.equal(log.trouble(), undefined, 'a join takes a moment');
+  await until(() => log.trouble() !== undefined);
+  t.match(
+    log.trouble(),
+    new RegExp(`^Kafka: not in the group ${prefix}tributary-worker for [2-9] s: .*protocol`),
+  );
+  await foreign.disconnect();
+  await until(() => log.trouble() === undefined);
+  await until(() => reader.held.size === PARTITIONS);
+  await subscription.close();
+  t.equal(log.trouble(), undefined);
+});

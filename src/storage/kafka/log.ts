@@ -67,7 +67,7 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<EventLog> 
   const trouble = new KafkaTrouble({
     clock,
     logger,
-    probeEveryMs: limits.probeEveryMs,
+    limits,
     probe: () => reader.clusterId(),
   });
   const producer = new Producer({
@@ -126,9 +126,17 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<EventLog> 
     return member;
   }
 
+  function memberTrouble(): string | undefined {
+    for (const member of members) {
+      const text = member.trouble();
+      if (text !== undefined) return `Kafka: ${text}`;
+    }
+    return undefined;
+  }
+
   return {
     identity: () => identity,
-    trouble: () => trouble.text,
+    trouble: () => trouble.text ?? memberTrouble(),
 
     async partitionCount(topic) {
       return countOf(topic);

@@ -30,11 +30,24 @@ export class Member implements Subscription {
   #backoffMs = 0;
   #formerMemberId = '';
   #cancelStart: Cancel = () => {};
+  /** Monotonic time from which it has not been in its group; `undefined` while it is. */
+  #awaySince: number | undefined;
+  #awayReason = 'Kafka has not let it in yet';
   #closed: Promise<void> = Promise.resolve();
 
   constructor(options: MemberOptions) {
     this.#options = options;
+    this.#awaySince = options.clock.monotonic();
     this.#startSession();
+  }
+
+  /** Why it has been out of its group for longer than `joinTimeoutMs`, if so. It goes on trying. */
+  trouble(): string | undefined {
+    const { clock, limits, groupId } = this.#options;
+    if (this.#stopped || this.#awaySince === undefined) return undefined;
+    const awayMs = clock.monotonic() - this.#awaySince;
+    if (awayMs <= limits.joinTimeoutMs) return undefined;
+    return `not in the group ${groupId} for ${Math.round(awayMs / 1000)} s: ${this.#awayReason}`;
   }
 
   pause(at: TopicPartition): void {
@@ -106,6 +119,8 @@ export class Member implements Subscription {
   #onOver(error: Error): void {
     const { clock, limits, logger, groupId } = this.#options;
     const session = this.#session;
+    this.#awaySince ??= clock.monotonic();
+    this.#awayReason = error.message;
     logger.warn({ group: groupId, error: error.message }, 'a consumer group was lost: joining it again');
     this.#revoke(() => true);
     if (this.#stopped) return;
@@ -124,6 +139,7 @@ export class Member implements Subscription {
     const { prefix, subscriber, metrics, nextGeneration } = this.#options;
     metrics.rebalances.inc({ group: subscriber.group });
     this.#backoffMs = 0;
+    this.#awaySince = undefined;
     const given = new Map<string, TopicPartition>();
     for (const topic of subscriber.topics) {
       for (const partition of partitions[prefix + topic] ?? []) {
