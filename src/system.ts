@@ -55,14 +55,14 @@ export async function startSystem(config: Config, parts: Parts, environment: Env
     runs('loader') && stores.clickhouse
       ? await startLoaderRole(parts, environment, stores, stores.clickhouse)
       : undefined;
+  const refusedWatch =
+    runs('worker') && stores.clickhouse && config.clickHouseIngestion === 'kafka-engine'
+      ? await startRefusedWatch(parts, environment, stores, stores.clickhouse)
+      : undefined;
   const worker = runs('worker')
     ? await startWorkerRole(config, parts, environment, stores, teams)
     : undefined;
   const lagWatch = worker && (await startLagWatch(config, parts, environment, stores, worker));
-  const refusedWatch =
-    worker && stores.clickhouse && config.clickHouseIngestion === 'kafka-engine'
-      ? await startRefusedWatch(parts, environment, stores, stores.clickhouse)
-      : undefined;
   const capturePort = runs('capture')
     ? await openTheDoor(config, parts, environment, stores, teams, worker)
     : undefined;

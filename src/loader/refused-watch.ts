@@ -1,5 +1,5 @@
 /** Rows that ClickHouse refused while it read the topics itself: its dead letters are looked for, and counted. */
-import type { Cancel, Clock } from '../clock.ts';
+import { type Cancel, type Clock, within } from '../clock.ts';
 import { LIMITS } from '../limits.ts';
 import type { Logger } from '../logger.ts';
 import { ENGINE_STAGE } from '../storage/clickhouse/kafka-engine.ts';
@@ -21,7 +21,7 @@ export interface RefusedWatchOptions {
 export interface RefusedWatch {
   /** Not ok: ClickHouse's engine reports an error, or ClickHouse or the books cannot be asked. Never needs a restart. */
   ready(): LoaderState;
-  /** Resolves after the look in progress. */
+  /** Cancels the look in progress; resolves after it, and after `LIMITS.kafkaEngine.closeMs` at the latest. */
   close(): Promise<void>;
 }
 
@@ -42,14 +42,14 @@ export function watchRefusedRows({
   logger,
   onRowsRefused,
 }: RefusedWatchOptions): RefusedWatch {
-  const { lookEveryMs, lookBackFirstMs, lookBackMs } = LIMITS.kafkaEngine;
+  const { lookEveryMs, lookBackFirstMs, lookBackMs, closeMs } = LIMITS.kafkaEngine;
   let since: string | undefined;
   let trouble: string | undefined;
-  let closed = false;
+  const stop = new AbortController();
   let cancel: Cancel = () => {};
 
   const rowsOf = async <Row>(sql: string): Promise<readonly Row[]> =>
-    (await clickhouse.query(sql))
+    (await clickhouse.query(sql, stop.signal))
       .split('\n')
       .filter(Boolean)
       .map((line) => JSON.parse(line) as Row);
@@ -63,7 +63,7 @@ export function watchRefusedRows({
     for (;;) {
       const letters = await rowsOf<Letter>(lettersAfter(after));
       const last = letters.at(-1);
-      if (last === undefined || closed) break;
+      if (last === undefined || stop.signal.aborted) break;
       await onRowsRefused(letters.map(({ origin }) => origin.slice(INGESTION_TOPIC.length + 1)));
       after = last;
     }
@@ -77,12 +77,13 @@ export function watchRefusedRows({
     try {
       await look();
     } catch (error) {
+      if (stop.signal.aborted) return;
       trouble = error instanceof Error ? error.message : String(error);
     }
     if (trouble !== undefined && before === undefined) {
       logger.warn({ trouble }, 'rows may not get into ClickHouse at the moment');
     }
-    if (!closed) {
+    if (!stop.signal.aborted) {
       cancel = clock.after(lookEveryMs, () => {
         looking = run();
       });
@@ -93,9 +94,9 @@ export function watchRefusedRows({
   return {
     ready: () => (trouble === undefined ? { ok: true } : { ok: false, detail: trouble }),
     async close() {
-      closed = true;
       cancel();
-      await looking;
+      stop.abort();
+      await within(clock, closeMs, looking);
     },
   };
 }

@@ -1,0 +1,44 @@
+import t from 'tap';
+import { systemClock } from '../../src/clock.ts';
+import { watchRefusedRows } from '../../src/loader/refused-watch.ts';
+import { silentLogger } from '../../src/logger.ts';
+
+const CLOSE_MS = 1_000;
+
+void t.test('a ClickHouse that never answers does not hold up a stop', async (t) => {
+  const signals: (AbortSignal | undefined)[] = [];
+  const watch = watchRefusedRows({
+    clickhouse: {
+      query: (_sql, signal) => {
+        signals.push(signal);
+        return new Promise(() => {});
+      },
+    },
+    clock: systemClock,
+    logger: silentLogger,
+    onRowsRefused: () => Promise.resolve(),
+  });
+  const startedAt = performance.now();
+  await watch.close();
+  t.ok(performance.now() - startedAt < CLOSE_MS);
+  t.equal(signals.length, 1);
+  t.equal(signals[0]?.aborted, true, 'nobody waits for the answer any more');
+});
+
+void t.test('a query that ends when it is cancelled is no trouble', async (t) => {
+  const warnings: string[] = [];
+  const watch = watchRefusedRows({
+    clickhouse: {
+      query: (_sql, signal) =>
+        new Promise((_resolve, reject) => {
+          signal?.addEventListener('abort', () => reject(new Error('cancelled')));
+        }),
+    },
+    clock: systemClock,
+    logger: { ...silentLogger, warn: (_fields: object, text: string) => void warnings.push(text) },
+    onRowsRefused: () => Promise.resolve(),
+  });
+  await watch.close();
+  t.same(warnings, []);
+  t.same(watch.ready(), { ok: true });
+});
