@@ -1,6 +1,6 @@
 /** Writes down what ended at the door, so that a restart does not forget it. */
 import type { Books } from './books.ts';
-import type { Clock } from './clock.ts';
+import { type Clock, within } from './clock.ts';
 import { LIMITS } from './limits.ts';
 import type { Logger } from './logger.ts';
 import type { DoorCount } from './storage/postgres/books.ts';
@@ -8,7 +8,7 @@ import type { DoorCount } from './storage/postgres/books.ts';
 type DoorCounts = Books['door'];
 
 export interface DoorRecorder {
-  /** Writes what is left. */
+  /** Writes what is left, and logs what was not written within `LIMITS.console.doorCloseMs`. */
   close(): Promise<void>;
 }
 
@@ -25,15 +25,18 @@ export function recordDoorCounts(options: {
   const { counts, record, clock, logger } = options;
   let recorded: DoorCounts = { refused: {}, dead_lettered: {}, discarded: {} };
   let writing: Promise<void> = Promise.resolve();
+  let isClosed = false;
   let cancel = next();
 
   function next(): () => void {
     return clock.after(LIMITS.console.doorEveryMs, () => {
       writing = write().finally(() => {
-        cancel = next();
+        if (!isClosed) cancel = next();
       });
     });
   }
+
+  const unwritten = (): DoorCount[] => difference(counts(), recorded);
 
   async function write(): Promise<void> {
     const now = counts();
@@ -43,16 +46,17 @@ export function recordDoorCounts(options: {
       await record(added);
       recorded = now;
     } catch (error) {
-      logger.warn({ error: String(error) }, 'the counts of the door could not be written, trying again');
+      logger.warn({ error: String(error) }, 'the counts of the door could not be written');
     }
   }
 
   return {
     async close() {
+      isClosed = true;
       cancel();
-      await writing;
-      cancel();
-      await write();
+      await within(clock, LIMITS.console.doorCloseMs, writing.then(write));
+      const lost = unwritten();
+      if (lost.length > 0) logger.error({ lost }, 'the last counts of the door were not written');
     },
   };
 }
