@@ -1,5 +1,6 @@
 import kafkajs from 'kafkajs';
 import t from 'tap';
+import { silentLogger } from '../../src/logger.ts';
 import { INGESTION_TOPIC } from '../../src/storage/topics.ts';
 import { makeRecord, offsetsOf, Reader, until } from '../support/event-log.ts';
 import { kafkaHosts } from '../support/kafka.ts';
@@ -76,6 +77,27 @@ void t.test('topics that would spoil records are refused with what to set', asyn
     openLogOn(t, hosts, { prefix }),
     /set message.timestamp.type=CreateTime[\s\S]*max.message.bytes=\d/,
   );
+});
+
+void t.test('a topic that refuses records of times to come is warned of, with what to run', async (t) => {
+  const prefix = newPrefix();
+  const admin = await adminOf();
+  const configEntries = [{ name: 'message.timestamp.after.max.ms', value: '3600000' }];
+  await admin.createTopics({
+    topics: [{ topic: `${prefix}${INGESTION_TOPIC}`, numPartitions: 1, configEntries }],
+  });
+  const warnings: Readonly<Record<string, unknown>>[] = [];
+  const logger = { ...silentLogger, warn: (fields: object) => void warnings.push({ ...fields }) };
+  await openLogOn(t, hosts, { prefix, logger });
+  t.match(warnings, [
+    {
+      topic: `${prefix}${INGESTION_TOPIC}`,
+      run: new RegExp(
+        `kafka-configs.sh .*--entity-name ${prefix}${INGESTION_TOPIC} --add-config message.timestamp.after.max.ms=9`,
+      ),
+    },
+  ]);
+  t.equal(warnings.length, 1, 'not of those that we made');
 });
 
 void t.test('topics that may not be made come with the commands that make them', async (t) => {

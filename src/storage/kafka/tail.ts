@@ -11,7 +11,7 @@ interface TailOptions {
   readonly onRecords: (records: readonly LogRecord[]) => void;
 }
 
-/** Reads on from where it was when the group is lost in between. A handler that throws ends the process. */
+/** Reads on from where it was when the group is lost in between. A handler that throws ends the tail, with an error in the log. */
 export function tailSubscriber({ group, topics, recordsMax, ends, onRecords }: TailOptions): Subscriber {
   const positions = new Map<string, number>();
   const keyOf = ({ topic, partition }: TopicPartition): string => `${topic} ${partition}`;

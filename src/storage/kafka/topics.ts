@@ -17,20 +17,23 @@ interface TopicsOptions {
 }
 
 const REPLICATION_BY_BROKER = -1;
+/** Brokers before 3.6 do not know it, and refuse nothing for it. */
+const AFTER_MAX = 'message.timestamp.after.max.ms';
 const FOREVER_MS = '9223372036854775807';
 
 /** Times of events are theirs, and may lie ahead of the broker's clock. */
 function configOf({ messageBytesMin }: KafkaLimits): Record<string, string> {
   return {
     'message.timestamp.type': 'CreateTime',
-    'message.timestamp.after.max.ms': FOREVER_MS,
+    [AFTER_MAX]: FOREVER_MS,
     'max.message.bytes': String(messageBytesMin),
   };
 }
 
 /**
  * Number of partitions of every topic; one that was there keeps its own. Rejects with the commands to run where topics
- * are missing and may not be made, and with what to change where a topic would spoil or refuse records.
+ * are missing and may not be made, and with what to change where a topic would spoil or refuse records. Warns of topics
+ * that refuse records of times to come.
  */
 export async function prepareTopics(options: TopicsOptions): Promise<ReadonlyMap<Topic, number>> {
   const { admin, prefix } = options;
@@ -102,7 +105,7 @@ function hasErrors(error: unknown): error is { readonly errors: readonly unknown
   return error instanceof Error && 'errors' in error && Array.isArray(error.errors);
 }
 
-async function checkConfigs({ admin, prefix, limits, logger }: TopicsOptions): Promise<void> {
+async function checkConfigs({ admin, prefix, limits, logger, hosts }: TopicsOptions): Promise<void> {
   const wanted = configOf(limits);
   let described: Awaited<ReturnType<Admin['describeConfigs']>>['resources'];
   try {
@@ -125,6 +128,17 @@ async function checkConfigs({ admin, prefix, limits, logger }: TopicsOptions): P
   if (faults.length > 0) {
     throw new Error(
       `Topics would spoil or refuse records (change them with kafka-configs.sh):\n${faults.join('\n')}`,
+    );
+  }
+  for (const { resourceName, configEntries } of described) {
+    const afterMaxMs = configEntries.find(({ configName }) => configName === AFTER_MAX)?.configValue;
+    if (afterMaxMs === undefined || Number(afterMaxMs) >= Number(FOREVER_MS)) continue;
+    const run =
+      `kafka-configs.sh --bootstrap-server ${hosts[0]} --alter --entity-type topics ` +
+      `--entity-name ${resourceName} --add-config ${AFTER_MAX}=${FOREVER_MS}`;
+    logger.warn(
+      { topic: resourceName, afterMaxMs: Number(afterMaxMs), run },
+      'this topic refuses records whose time is further ahead of the broker than that',
     );
   }
 }
