@@ -38,8 +38,9 @@ const RECORD_FAULTS: readonly (string | undefined)[] = [
  * Modes: idle -> waiting (for company, `lingerMs`) -> sending (one request at a time, until nothing waits) -> idle.
  *
  * One request takes the head of each partition's lane, so what was appended earlier has the lower offset, also when
- * a batch is sent again. kafkajs gives one error for a whole request: its batches are then sent one by one, which
- * may write a batch twice (as every retry may), and the partitions that work are not held up by one that does not.
+ * a batch is sent again. kafkajs gives one error for a whole request. Where Kafka named it, its batches are sent one by
+ * one, which may write a batch twice (as every retry may), and the partitions that work are not held up by one that
+ * does not. Where it has no name (no connection, no answer) all of them wait, those for other brokers as well.
  */
 export class Producer {
   readonly #surroundings: Surroundings;
