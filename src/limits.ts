@@ -186,6 +186,8 @@ export const LIMITS = {
     pollRecordsMax: 2_000,
     /** One statement to a ClickHouse server, other than a query of the console. */
     insertTimeoutMs: 60_000,
+    /** How long a stop waits for ClickHouse to hear that its queries are cancelled. */
+    cancelTimeoutMs: 1_000,
     /** Characters of ClickHouse's words that a dead letter keeps. */
     refusalCharsMax: 1_000,
     deadLettersPerAppendMax: 100,

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { ClickHouseClient, ClickHouseSettings } from '@clickhouse/client';
+import { systemClock, within } from '../../clock.ts';
 import { LIMITS } from '../../limits.ts';
 import {
   type ClickHouse,
@@ -90,7 +91,7 @@ export async function openClickHouse(options: ClickHouseOptions): Promise<ClickH
     command: (sql) => commandTurn(async () => void (await commands.command({ query: sql }))),
     ping: () => commandTurn(async () => void (await answer(commands, { query: 'SELECT 1' }))),
     async close() {
-      await Promise.all([...running].map(cancel));
+      await within(systemClock, LIMITS.loader.cancelTimeoutMs, Promise.all([...running].map(cancel)));
       // An embedded connection must not be closed under a running statement.
       await Promise.all([
         insertTurn(() => inserts.close()),
