@@ -1,8 +1,10 @@
 /** The services of `docker-compose.yml`, by hand: their commands and variables, against local servers. */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import t from 'tap';
+import { LIMITS } from '../../src/limits.ts';
 import { openClickHouse } from '../../src/storage/clickhouse/clickhouse.ts';
 import { startClickHouseBridge } from '../support/clickhouse-bridge.ts';
 import { composeServices, readImage, type Service } from '../support/compose.ts';
@@ -25,13 +27,14 @@ t.test('the services as they are in the file take events and show their rows', a
   ]);
   const image = readImage();
   const services = composeServices({ KAFKA_TOPIC_PARTITIONS: '2', BUFFER_CONVERSION_SECONDS: '0' });
-  /** What differs outside of containers: where the servers are, and ports, because all share one address. */
+  /** What differs outside of containers: where the servers are, and ports, because all share one address; more is logged. */
   const local = {
     KAFKA_HOSTS: hosts,
     KAFKA_PREFIX: `${randomBytes(4).toString('hex')}-`,
     DATABASE_URL: postgres.url,
     CLICKHOUSE_URL: bridge.url,
     CAPTURE_HOST: '127.0.0.1',
+    LOG_LEVEL: 'debug',
     CONSOLE_HOST: '127.0.0.1',
     CAPTURE_PORT: '0',
     CONSOLE_PORT: '0',
@@ -81,6 +84,9 @@ t.test('the services as they are in the file take events and show their rows', a
   };
   t.ok(await until('the rows of all events', shown, ROWS_TIMEOUT_MS), 'ClickHouse has taken them from Kafka');
 
+  // A ClickHouse that does not answer when they are stopped: each worker is in the middle of a look for refused rows.
+  bridge.hang();
+  await delay(LIMITS.kafkaEngine.lookEveryMs + 1_000);
   const graceMs = Number.parseInt(capture?.stop_grace_period ?? '', 10) * 1000;
   const before = performance.now();
   for (const program of programs) program.kill('SIGTERM');
@@ -90,4 +96,9 @@ t.test('the services as they are in the file take events and show their rows', a
     [0, 0, 0],
   );
   t.ok(performance.now() - before < graceMs, 'none is killed by Docker in its stop');
+  for (const { stdout } of ends.slice(1)) {
+    const stopped = [...stdout.matchAll(/"part":"([^"]+)","msg":"stopped"/g)].map(([, part]) => part);
+    t.ok(stopped.includes('watch of refused rows'));
+    t.ok(stopped.indexOf('worker') < stopped.indexOf('watch of refused rows'), 'the group is left first');
+  }
 });

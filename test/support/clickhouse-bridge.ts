@@ -5,6 +5,8 @@ import { createChdbConnection } from 'chdb/connection';
 
 export interface Bridge {
   readonly url: string;
+  /** From now on no request is answered. */
+  hang(): void;
   close(): Promise<void>;
 }
 
@@ -12,7 +14,9 @@ export interface Bridge {
 const NO_SETTINGS = new Set(['query', 'query_id', 'database', 'default_format', 'wait_end_of_query']);
 
 export async function startClickHouseBridge(dir: string): Promise<Bridge> {
+  let hangs = false;
   const server = createServer(async (request, response) => {
+    if (hangs) return;
     const connection = createChdbConnection({ path: dir });
     try {
       const { searchParams } = new URL(request.url ?? '/', 'http://localhost');
@@ -40,6 +44,13 @@ export async function startClickHouseBridge(dir: string): Promise<Bridge> {
   await new Promise((resolve) => server.once('listening', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    close: () => new Promise((resolve) => void server.close(() => resolve())),
+    hang() {
+      hangs = true;
+    },
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        if (hangs) server.closeAllConnections();
+      }),
   };
 }
