@@ -245,7 +245,10 @@ class LogWorker implements Worker {
     for (;;) {
       const session = this.#session;
       const start = await this.#acquire(session, tenure);
-      if (this.#life.is('closing', 'closed') || this.#refused !== undefined) return 'committed';
+      if (this.#life.is('closing', 'closed') || this.#refused !== undefined) {
+        this.#subscription?.pause(assignment);
+        return 'committed';
+      }
       if (life.is('revoked')) {
         session.forget(assignment);
         return 'committed';
