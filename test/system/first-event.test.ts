@@ -133,9 +133,14 @@ t.test('a start that cannot be says in one line what to do', async (t) => {
       /TRIBUTARY_DATADIR is "x", but there is no such setting: there are .*TRIBUTARY_DATA_DIR/,
     ],
     [
-      'a setting of a later version',
-      { TRIBUTARY_DATA_DIR: free, KAFKA_HOSTS: '127.0.0.1:9092' },
-      /KAFKA_HOSTS is not supported by this version: leave it unset/,
+      'a Kafka that does not answer',
+      { TRIBUTARY_DATA_DIR: free, KAFKA_HOSTS: '127.0.0.1:1' },
+      /Kafka does not answer: check KAFKA_HOSTS \(.*127\.0\.0\.1:1.*ECONNREFUSED/,
+    ],
+    [
+      'a store of its own in a process that does not run everything',
+      { TRIBUTARY_DATA_DIR: free, KAFKA_HOSTS: '127.0.0.1:1', TRIBUTARY_ROLES: 'worker' },
+      /TRIBUTARY_ROLES is "worker": with the embedded PostgreSQL \(DATABASE_URL is unset\) one process runs every role/,
     ],
   ];
   for (const [name, settings, says] of faults) {
