@@ -82,6 +82,8 @@ export class Session {
   readonly #beganAtMs: number;
   #savedAtMs: number;
   #hasFinished = false;
+  /** Too many bytes are in flight. */
+  #isHeavy = false;
   #closed = false;
 
   constructor(options: SessionOptions) {
@@ -267,6 +269,8 @@ export class Session {
         const part = this.#parts.get(partition);
         part?.ledger.hold(offset);
         part?.lane.relieve();
+        // Where all that was read is held, nothing else would say that there is room again.
+        if (this.#isHeavy) this.#relieve();
         holdWatch.held(until, this.#hold.idCount, this.#hold.eventCount);
       },
       onReleased: (events, reason, by) => {
@@ -364,9 +368,11 @@ export class Session {
     const { inFlightBytesMax } = this.#options.limits;
     let bytes = 0;
     for (const { ledger } of this.#parts.values()) bytes += ledger.bytes;
+    if (bytes >= inFlightBytesMax) this.#isHeavy = true;
+    else if (bytes <= inFlightBytesMax / 2) this.#isHeavy = false;
     for (const { lane } of this.#parts.values()) {
-      if (bytes >= inFlightBytesMax) lane.hold(this, 'bytes');
-      else if (bytes <= inFlightBytesMax / 2) lane.go(this);
+      if (this.#isHeavy) lane.hold(this, 'bytes');
+      else lane.go(this);
       if (this.#hold.isFull) lane.hold(this.#hold, 'hold');
       else lane.go(this.#hold);
     }
