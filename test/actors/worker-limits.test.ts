@@ -1,5 +1,6 @@
 import t from 'tap';
 import type { Transform } from '../../src/actors/transforms.ts';
+import { until } from '../support/event-log.ts';
 import { type ClientEvent, workerHarness } from './worker-harness.ts';
 
 t.test(
@@ -101,4 +102,17 @@ t.test('while Postgres is away the worker says so, and nothing is lost', async (
   t.match(await harness.settled(1), { rows: 1, imbalance: 0 });
   t.equal(worker.ready().ok, true);
   await worker.close();
+});
+
+t.test('partitions that are paused by their bytes are read on when all of these are held', async (t) => {
+  const harness = await workerHarness(t);
+  // Before the worker, so that they come together and reach the bound before any of them is held.
+  await harness.capture(
+    Array.from({ length: 40 }, (_, number) => ({ event: 'held', distinctId: `nobody ${number}` })),
+  );
+  const worker = await harness.start(undefined, { holdMs: 60_000, limits: { inFlightBytesMax: 2_000 } });
+  await until(() => worker.standings().reduce((sum, { held }) => sum + held, 0) === 40);
+  await harness.capture([{ event: 'goes on', distinctId: 'ann', properties: { $device_id: 'ann' } }]);
+  await until(async () => (await harness.read('clickhouse_events_json')).length === 1);
+  await worker.abandon();
 });
