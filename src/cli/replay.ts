@@ -16,6 +16,9 @@ begin within seconds; without one, the next start does. /_ledger shows what is i
 
   --json       prints JSON lines on a terminal, too
 
+What there is:
+  npm run sql -- --postgres "SELECT partition, first_offset, read_position FROM tributary_partition"
+
 Example: npm run replay -- 0:120000 3:98000
 `;
 
