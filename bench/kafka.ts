@@ -7,6 +7,7 @@ import type { AppendRecord, EventLog } from '../src/storage/event-log.ts';
 import { openKafkaLog } from '../src/storage/kafka/log.ts';
 import type { Topic } from '../src/storage/topics.ts';
 import { type KafkaBroker, startKafka } from '../tools/kafka/broker.ts';
+import { plainConnection } from '../tools/kafka/connection.ts';
 import { newRunFolder, removeFolder } from '../tools/kafka/folder.ts';
 
 export { kafkaMissing } from '../tools/kafka/broker.ts';
@@ -38,13 +39,7 @@ export function openLogOnKafka(parts: Parts, { hosts, prefix, partitions }: Kafk
     'log on Kafka',
     () =>
       openKafkaLog({
-        connection: {
-          hosts: [hosts],
-          securityProtocol: 'PLAINTEXT',
-          saslMechanism: 'PLAIN',
-          saslUser: undefined,
-          saslPassword: undefined,
-        },
+        connection: plainConnection(hosts),
         prefix,
         partitions,
         clock: systemClock,

@@ -15,7 +15,7 @@ import { openKafkaLog } from '../../src/storage/kafka/log.ts';
 import { openPostgres, type Postgres } from '../../src/storage/postgres/pool.ts';
 import type { Topic } from '../../src/storage/topics.ts';
 import { type KafkaBroker, startKafka } from '../../tools/kafka/broker.ts';
-import { plainConnection } from './kafka-topics.ts';
+import { plainConnection } from '../../tools/kafka/connection.ts';
 import { System } from './system.ts';
 import { PostgresProxy } from './torture-proxy.ts';
 

@@ -1,15 +1,8 @@
 /** What an operator does to topics behind the system's back. */
 import { LIMITS } from '../../src/limits.ts';
 import { silentLogger } from '../../src/logger.ts';
-import { createClient, type KafkaConnection } from '../../src/storage/kafka/connect.ts';
-
-export const plainConnection = (hosts: string): KafkaConnection => ({
-  hosts: hosts.split(','),
-  securityProtocol: 'PLAINTEXT',
-  saslMechanism: 'PLAIN',
-  saslUser: undefined,
-  saslPassword: undefined,
-});
+import { createClient } from '../../src/storage/kafka/connect.ts';
+import { plainConnection } from '../../tools/kafka/connection.ts';
 
 const adminOf = (hosts: string) => createClient(plainConnection(hosts), LIMITS.kafka, silentLogger).admin();
 

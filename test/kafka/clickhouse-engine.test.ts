@@ -17,6 +17,7 @@ import type { ClickHouse } from '../../src/storage/clickhouse-port.ts';
 import type { AppendRecord, EventLog } from '../../src/storage/event-log.ts';
 import { openKafkaLog } from '../../src/storage/kafka/log.ts';
 import { CLICKHOUSE_TOPICS, type ClickHouseTopic } from '../../src/storage/topics.ts';
+import { plainConnection } from '../../tools/kafka/connection.ts';
 import { ROW, uuidOf } from '../contract/clickhouse.ts';
 import { type Row, rowsOf, sorted } from '../support/clickhouse-rows.ts';
 import { kafkaHosts } from '../support/kafka.ts';
@@ -45,13 +46,7 @@ t.before(async () => {
     sql.replaceAll('currentDatabase()', "'engine'").replaceAll('FROM events_', 'FROM engine.events_');
   engine = { ...opened, query: (sql) => opened.query(inEngine(sql)) };
   log = await openKafkaLog({
-    connection: {
-      hosts,
-      securityProtocol: 'PLAINTEXT',
-      saslMechanism: 'PLAIN',
-      saslUser: undefined,
-      saslPassword: undefined,
-    },
+    connection: plainConnection(hosts.join(',')),
     prefix,
     partitions: 2,
     clock: systemClock,

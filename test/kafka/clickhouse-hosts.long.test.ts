@@ -9,6 +9,7 @@ import { openClickHouse } from '../../src/storage/clickhouse/clickhouse.ts';
 import { kafkaEngineStatements } from '../../src/storage/clickhouse/kafka-engine.ts';
 import { migrateClickHouse } from '../../src/storage/clickhouse/migrate.ts';
 import { openKafkaLog } from '../../src/storage/kafka/log.ts';
+import { plainConnection } from '../../tools/kafka/connection.ts';
 import { ROW, uuidOf } from '../contract/clickhouse.ts';
 import { rowsOf } from '../support/clickhouse-rows.ts';
 import { kafkaHosts } from '../support/kafka.ts';
@@ -22,13 +23,7 @@ t.test('nothing is read twice or left out', async (t) => {
   const prefix = `${randomBytes(4).toString('hex')}.`;
   const clickhouse = await openClickHouse({ dir });
   const log = await openKafkaLog({
-    connection: {
-      hosts,
-      securityProtocol: 'PLAINTEXT',
-      saslMechanism: 'PLAIN',
-      saslUser: undefined,
-      saslPassword: undefined,
-    },
+    connection: plainConnection(hosts.join(',')),
     prefix,
     partitions: 2,
     clock: systemClock,

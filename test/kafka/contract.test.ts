@@ -2,9 +2,10 @@ import { systemClock } from '../../src/clock.ts';
 import { silentLogger } from '../../src/logger.ts';
 import { Metrics } from '../../src/metrics.ts';
 import { openKafkaLog } from '../../src/storage/kafka/log.ts';
+import { plainConnection } from '../../tools/kafka/connection.ts';
 import { eventLogContract } from '../contract/event-log.ts';
 import { kafkaHosts } from '../support/kafka.ts';
-import { newPrefix, plainConnection } from '../support/kafka-log.ts';
+import { newPrefix } from '../support/kafka-log.ts';
 
 const hosts = await kafkaHosts();
 

@@ -5,17 +5,8 @@ import { systemClock } from '../../src/clock.ts';
 import { silentLogger } from '../../src/logger.ts';
 import { Metrics } from '../../src/metrics.ts';
 import type { EventLog } from '../../src/storage/event-log.ts';
-import { type KafkaConnection, type KafkaLogOptions, openKafkaLog } from '../../src/storage/kafka/log.ts';
-
-export function plainConnection(hosts: string): KafkaConnection {
-  return {
-    hosts: hosts.split(','),
-    securityProtocol: 'PLAINTEXT',
-    saslMechanism: 'PLAIN',
-    saslUser: undefined,
-    saslPassword: undefined,
-  };
-}
+import { type KafkaLogOptions, openKafkaLog } from '../../src/storage/kafka/log.ts';
+import { plainConnection } from '../../tools/kafka/connection.ts';
 
 /** Topics and groups of one test begin with it. */
 export function newPrefix(): string {

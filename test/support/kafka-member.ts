@@ -4,7 +4,7 @@ import { silentLogger } from '../../src/logger.ts';
 import { Metrics } from '../../src/metrics.ts';
 import { openKafkaLog } from '../../src/storage/kafka/log.ts';
 import { INGESTION_TOPIC } from '../../src/storage/topics.ts';
-import { plainConnection } from './kafka-log.ts';
+import { plainConnection } from '../../tools/kafka/connection.ts';
 
 const [hosts = '', prefix = ''] = process.argv.slice(2);
 const log = await openKafkaLog({
