@@ -41,6 +41,7 @@ export async function startRealWorker(
       startWorker({
         ...realEnvironment(silentLogger),
         log,
+        isShared: false,
         teams,
         persons: createPersonStore(postgres),
         limits: LIMITS.worker,

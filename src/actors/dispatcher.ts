@@ -19,6 +19,7 @@ import { invariant, Lifecycle, type Moves } from './lifecycle.ts';
 import { Lookup, type LookupOptions } from './lookup.ts';
 import { leaderOf, type PersonHandle, type Persons } from './persons.ts';
 import { Router, type RouterOptions } from './router.ts';
+import type { News } from './tail.ts';
 
 type Mode = 'idle' | 'reading' | 'redoing' | 'closed';
 const MOVES: Moves<Mode> = {
@@ -95,6 +96,18 @@ export class Dispatcher {
   /** These saves are settled. */
   saved(flushed: readonly Flushed[]): void {
     this.#lookup.saved(flushed);
+  }
+
+  /** The log tells what has changed, here or elsewhere. */
+  hear(news: News): void {
+    const { identities, persons, groups, hold } = this.#options;
+    this.#lookup.hear(news);
+    for (const one of news.persons) persons.hear(one);
+    for (const one of news.groups) groups.hear(one);
+    for (const one of news.ids) {
+      identities.hear(one);
+      hold.known(one);
+    }
   }
 
   /** Resolves once everything submitted is in a mailbox, or the dispatcher is closed. */

@@ -17,6 +17,7 @@ import {
   type ResolvedGroups,
 } from '../person/group.ts';
 import type { GroupType, GroupTypeId } from '../storage/person-store.ts';
+import type { GroupNews } from './tail.ts';
 
 type Lookup = { readonly index: number | undefined };
 type State = { readonly group: Group | undefined };
@@ -45,6 +46,8 @@ export class Groups {
   readonly #learnedStates = new Map<string, State>();
   /** Changes that no save has confirmed yet. */
   readonly #unsaved = new Map<string, number>();
+  /** The newest version of each group with such changes that the log has told of. */
+  readonly #heard = new Map<string, number>();
 
   constructor(typesMax: number, bytesMax: number) {
     this.#types = new LRUCache({ max: typesMax });
@@ -83,11 +86,19 @@ export class Groups {
     }
   }
 
-  /** `asked` and not `found`: nobody has described that group yet. */
-  learnGroups(asked: readonly GroupId[], found: readonly Group[]): void {
+  /**
+   * `asked` and not `found`: nobody has described that group yet. `versions`: the least to believe, of some groups; what is
+   * older is asked for again.
+   */
+  learnGroups(
+    asked: readonly GroupId[],
+    found: readonly Group[],
+    versions: ReadonlyMap<string, number>,
+  ): void {
     const byKey = new Map(found.map((group) => [groupKey(group), group]));
     for (const id of asked) {
       const key = groupKey(id);
+      if (isOlder(byKey.get(key), versions.get(key))) continue;
       // Where a change is on its way, what was dispatched is newer than what was read.
       if (this.#stateOf(key) !== undefined && this.#unsaved.has(key)) continue;
       const state = { group: byKey.get(key) };
@@ -125,14 +136,27 @@ export class Groups {
   /** The change is saved, or has ended without one; `saved` is the group as it is then, if it was written. */
   settle(change: GroupChange, saved: Group | undefined): void {
     const key = groupKey(change);
+    const heard = this.#heard.get(key);
     this.#unpin(key);
-    if (saved && !this.#unsaved.has(key)) this.#keep(key, { group: saved });
+    if (this.#unsaved.has(key)) return;
+    if (saved) this.#keep(key, { group: saved });
+    if (isOlder(this.#stateOf(key)?.group, heard)) this.#drop(key);
+  }
+
+  /** The log tells of a version. One that is newer than what is known here: it is read again when it is needed. */
+  hear({ key, version }: GroupNews): void {
+    if (this.#unsaved.has(key)) this.#heard.set(key, Math.max(version, this.#heard.get(key) ?? version));
+    else if (isOlder(this.#stateOf(key)?.group, version)) this.#drop(key);
   }
 
   /** The change is redone, or was refused: the group is read again. */
   forget(change: GroupChange): void {
     const key = groupKey(change);
     this.#unpin(key);
+    this.#drop(key);
+  }
+
+  #drop(key: string): void {
     this.#states.delete(key);
     this.#learnedStates.delete(key);
   }
@@ -153,8 +177,10 @@ export class Groups {
 
   #unpin(key: string): void {
     const left = (this.#unsaved.get(key) ?? 1) - 1;
-    if (left === 0) this.#unsaved.delete(key);
-    else this.#unsaved.set(key, left);
+    if (left === 0) {
+      this.#unsaved.delete(key);
+      this.#heard.delete(key);
+    } else this.#unsaved.set(key, left);
   }
 
   #change(
@@ -193,5 +219,8 @@ export class Groups {
     return index;
   }
 }
+
+const isOlder = (group: Group | undefined, version: number | undefined): boolean =>
+  version !== undefined && (group?.version ?? 0) < version;
 
 const typeKey = (teamId: TeamId, type: string): string => `${teamId}:${type}`;

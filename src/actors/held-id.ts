@@ -7,7 +7,7 @@
  *        ready    it may go, as soon as there is room
  *        gone     its events go on
  * Moves: holding → overdue (time) → ready (its partition has caught up, or one hold after it was first seen)
- *        holding, overdue → ready (memory) · holding, overdue, ready → gone (a person, or its turn)
+ *        holding, overdue → ready (memory, or another process gave it a person) · holding, overdue, ready → gone (a person, or its turn)
  */
 import type { DistinctId, TeamId } from '../event/ids.ts';
 import type { Held } from './held.ts';
@@ -38,7 +38,7 @@ export class HeldId {
   readonly events: Held[] = [];
   bytes = 0;
   /** Why it is ready. */
-  reason: Exclude<ReleaseReason, 'person'> = 'time';
+  reason: ReleaseReason = 'time';
 
   constructor(
     key: string,

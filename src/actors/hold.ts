@@ -103,6 +103,15 @@ export class Hold {
     return mailbox ? this.#remove(mailbox, reason, by) : [];
   }
 
+  /** Another process gave the id a person: its events go on, as far as there is room. */
+  known(identity: Identity): void {
+    const mailbox = this.#mailboxes.size > 0 ? this.#mailboxes.get(identityKey(identity)) : undefined;
+    if (mailbox === undefined || mailbox.life.is('ready')) return;
+    mailbox.reason = 'person';
+    this.#becomeReady(mailbox);
+    this.pump();
+  }
+
   /** The partition's records up to this one were dispatched. */
   reached(reached: Reached): void {
     this.#reached.set(reached.partition, reached);

@@ -5,6 +5,7 @@
 import { LRUCache } from 'lru-cache';
 import type { PersonUuid } from '../event/ids.ts';
 import type { Identity } from '../storage/person-store.ts';
+import type { IdNews } from './tail.ts';
 
 export type Belief = { readonly kind: 'person'; readonly uuid: PersonUuid } | { readonly kind: 'nobody' };
 
@@ -16,6 +17,8 @@ interface Pin {
   readonly belief: Belief;
   /** Unsaved events that stand on the id. */
   count: number;
+  /** The newest mapping that the log told of meanwhile. */
+  heard: IdNews | undefined;
 }
 
 export class Identities {
@@ -56,15 +59,32 @@ export class Identities {
       pin.count += 1;
       return false;
     }
-    this.#pins.set(key, { belief: beliefIn(person), count: 1 });
+    this.#pins.set(key, { belief: beliefIn(person), count: 1, heard: undefined });
     return true;
   }
 
   /** One event that stood on the id is saved, and the id belongs to this person. True: no other one stands on it. */
   confirm(identity: Identity, person: PersonUuid | undefined): boolean {
-    const isLast = this.#unpin(identityKey(identity));
-    this.learn(identity, person);
+    const key = identityKey(identity);
+    const heard = this.#pins.get(key)?.heard;
+    const isLast = this.#unpin(key);
+    if (heard && heard.person !== person) this.#known.delete(key);
+    else this.learn(identity, person);
     return isLast;
+  }
+
+  /** The log tells of a mapping. One that is not the one that is known: it is read again when it is needed. */
+  hear(news: IdNews): void {
+    const key = identityKey(news);
+    const pin = this.#pins.get(key);
+    if (pin && (pin.heard === undefined || pin.heard.version < news.version)) pin.heard = news;
+    const known = this.#known.peek(key);
+    if (known && !(known.kind === 'person' && known.uuid === news.person)) this.#known.delete(key);
+  }
+
+  /** It is read again when it is needed; what unsaved work stands on stays. */
+  overtaken(identity: Identity): void {
+    this.#known.delete(identityKey(identity));
   }
 
   /** One event that stood on the id is redone. */

@@ -1,14 +1,17 @@
 /**
  * What the dispatcher has to know of the next events: whose their ids are, those persons, and their groups. Asks Postgres
- * for a whole round at once. An answer that a save or a redo has overtaken is not believed: it is asked for again.
+ * for a whole round at once. An answer that a save, a redo or the log's news have overtaken is not believed: it is asked
+ * for again.
  */
 import type { PersonUuid } from '../event/ids.ts';
+import { groupKey } from '../person/group.ts';
 import type { Found, Identity, PersonStore } from '../storage/person-store.ts';
 import { type Entry, identityOf, otherIdOf, wants } from './entry.ts';
 import type { Flushed } from './flusher.ts';
 import type { Groups } from './groups.ts';
 import { type Belief, type Identities, identityKey } from './identities.ts';
 import type { Persons } from './persons.ts';
+import type { News } from './tail.ts';
 
 export interface LookupOptions {
   readonly identities: Identities;
@@ -17,11 +20,13 @@ export interface LookupOptions {
   readonly store: Pick<PersonStore, 'findByIds' | 'groupTypes' | 'findGroups'>;
 }
 
-/** What saves have changed while an answer was on its way. */
-interface News {
-  readonly ids: Set<string>;
+/** What has changed while an answer was on its way. */
+interface Overtaking {
+  /** Whom these ids belong to by now, as far as is known. */
+  readonly ids: Map<string, PersonUuid | undefined>;
   /** The least version to believe; none where the person was merged away. */
-  readonly versions: Map<PersonUuid, number>;
+  readonly persons: Map<PersonUuid, number>;
+  readonly groups: Map<string, number>;
 }
 
 export class Lookup {
@@ -29,7 +34,7 @@ export class Lookup {
   /** Read for the next round: the cache may be too small to keep it until then. */
   readonly #learned = new Map<string, Belief>();
   /** While an answer is on its way. */
-  #news: News | undefined;
+  #overtaking: Overtaking | undefined;
 
   constructor(options: LookupOptions) {
     this.#options = options;
@@ -47,17 +52,24 @@ export class Lookup {
       entries.map((entry) => ({ event: entry.event, wantsProfile: wants(entry) })),
     );
     if (ids.length === 0 && missing === undefined) return undefined;
-    const news: News = { ids: new Set(), versions: new Map() };
-    this.#news = news;
+    const overtaking: Overtaking = { ids: new Map(), persons: new Map(), groups: new Map() };
+    this.#overtaking = overtaking;
+    const isCurrent = () => this.#overtaking === overtaking;
     return Promise.all([
-      ids.length > 0 ? store.findByIds(ids).then((found) => this.#learn(ids, found, news)) : undefined,
+      ids.length > 0
+        ? store.findByIds(ids).then((found) => isCurrent() && this.#learn(ids, found, overtaking))
+        : undefined,
       missing && missing.types.length > 0
         ? store.groupTypes(missing.types).then((types) => groups.learnTypes(types))
         : undefined,
       missing && missing.groups.length > 0
-        ? store.findGroups(missing.groups).then((found) => groups.learnGroups(missing.groups, found))
+        ? store
+            .findGroups(missing.groups)
+            .then((found) => isCurrent() && groups.learnGroups(missing.groups, found, overtaking.groups))
         : undefined,
-    ]);
+    ]).finally(() => {
+      if (isCurrent()) this.#overtaking = undefined;
+    });
   }
 
   /** What was read has served. */
@@ -69,21 +81,36 @@ export class Lookup {
   /** What was read, or is being read, may be from before the redo. */
   invalidate(): void {
     this.forget();
-    this.#news = undefined;
+    this.#overtaking = undefined;
   }
 
   /** What these saves changed is newer than an answer that is on its way. */
   saved(flushed: readonly Flushed[]): void {
-    if (this.#news === undefined) return;
-    const { ids, versions } = this.#news;
+    if (this.#overtaking === undefined) return;
+    const { ids, persons, groups } = this.#overtaking;
     for (const { handle, saved } of flushed) {
       const { teamId } = handle;
       const { known, written, merged } = saved.folded;
-      for (const distinctId of known.ids.keys()) ids.add(identityKey({ teamId, distinctId }));
-      for (const { distinctId } of saved.moved) ids.add(identityKey({ teamId, distinctId }));
-      for (const { uuid, version } of written) versions.set(uuid, version);
-      for (const { person } of merged) versions.set(person.uuid, Number.POSITIVE_INFINITY);
+      for (const [distinctId, uuid] of known.ids) ids.set(identityKey({ teamId, distinctId }), uuid);
+      for (const { distinctId, person } of saved.moved) ids.set(identityKey({ teamId, distinctId }), person);
+      for (const { uuid, version } of written) raise(persons, uuid, version);
+      for (const { person } of merged) raise(persons, person.uuid, Number.POSITIVE_INFINITY);
+      for (const group of saved.groups) raise(groups, groupKey(group), group.version);
     }
+  }
+
+  /** What the log tells of may be newer than what was read, or is being read. */
+  hear(news: News): void {
+    for (const one of news.ids) {
+      const learned = this.#learned.get(identityKey(one));
+      if (learned && !(learned.kind === 'person' && learned.uuid === one.person))
+        this.#learned.delete(identityKey(one));
+    }
+    if (this.#overtaking === undefined) return;
+    const { ids, persons, groups } = this.#overtaking;
+    for (const one of news.ids) ids.set(identityKey(one), one.person);
+    for (const { uuid, version } of news.persons) raise(persons, uuid, version);
+    for (const { key, version } of news.groups) raise(groups, key, version);
   }
 
   /** Ids whose person, or whose person's state, is not in memory. */
@@ -101,18 +128,21 @@ export class Lookup {
     return [...unknown.values()];
   }
 
-  #learn(asked: readonly Identity[], found: readonly Found[], news: News): void {
-    if (news !== this.#news) return;
-    this.#news = undefined;
+  #learn(asked: readonly Identity[], found: readonly Found[], overtaking: Overtaking): void {
+    const { ids: overtaken, persons: versions } = overtaking;
     const { identities, persons } = this.#options;
     const byId = new Map(found.map((one) => [identityKey(one), one.person]));
     for (const identity of asked) {
       const key = identityKey(identity);
       const person = byId.get(key);
-      if (news.ids.has(key)) continue;
-      if (person && person.version < (news.versions.get(person.uuid) ?? 0)) continue;
+      if (overtaken.has(key) && overtaken.get(key) !== person?.uuid) continue;
+      if (person && person.version < (versions.get(person.uuid) ?? 0)) continue;
       this.#learned.set(key, identities.learn(identity, person?.uuid));
       if (person) persons.activate(identity.teamId, person.uuid, person);
     }
   }
+}
+
+function raise<Key>(versions: Map<Key, number>, key: Key, version: number): void {
+  versions.set(key, Math.max(version, versions.get(key) ?? version));
 }

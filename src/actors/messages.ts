@@ -166,20 +166,17 @@ export class Messages {
       });
       return;
     }
-    this.#add('clickhouse_person', person.uuid, row, {
-      uuid: person.uuid,
-      version: String(person.version),
-    });
+    this.#add('clickhouse_person', person.uuid, row, headersOf(person.teamId, person.uuid, person.version));
   }
 
   #deleted(person: DeletedPerson): void {
-    const { uuid, version } = person;
-    this.#add('clickhouse_person', uuid, deletedPersonRow(person), { uuid, version: String(version) });
+    const { teamId, uuid, version } = person;
+    this.#add('clickhouse_person', uuid, deletedPersonRow(person), headersOf(teamId, uuid, version));
   }
 
   #mapping(teamId: TeamId, person: PersonUuid, { distinctId, version }: Mapping): void {
     const row = mappingRow({ teamId, distinctId, person, version });
-    this.#add('clickhouse_person_distinct_id', distinctId, row, { uuid: person, version: String(version) });
+    this.#add('clickhouse_person_distinct_id', distinctId, row, headersOf(teamId, person, version));
   }
 
   #group(group: Group): void {
@@ -188,7 +185,7 @@ export class Messages {
       this.#warnOfGroup(group, NOT_SHOWN);
       return;
     }
-    this.#add('clickhouse_groups', groupKey(group), row, {});
+    this.#add('clickhouse_groups', groupKey(group), row, { version: String(group.version) });
   }
 
   #warnOfGroup({ teamId, typeIndex, key }: GroupId, message: string): void {
@@ -215,5 +212,12 @@ const UTF8_BYTES_PER_CHAR_MAX = 3;
 /** Whether the text takes more bytes; most are short enough that nobody has to count. */
 const isLonger = (text: string, bytesMax: number): boolean =>
   text.length * UTF8_BYTES_PER_CHAR_MAX > bytesMax && Buffer.byteLength(text) > bytesMax;
+
+/** For `tail.ts`. */
+const headersOf = (teamId: TeamId, uuid: PersonUuid, version: number) => ({
+  team: String(teamId),
+  uuid,
+  version: String(version),
+});
 
 const position = ({ partition, offset }: RecordAt): RecordAt => ({ partition, offset });

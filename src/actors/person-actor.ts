@@ -14,12 +14,13 @@
  */
 import type { DerivePersonUuid, DistinctId, PersonUuid, TeamId } from '../event/ids.ts';
 import type { Folded } from '../person/fold.ts';
-import type { Person } from '../person/person.ts';
+import { type Person, UNSAVED_VERSION } from '../person/person.ts';
 import type { PersonWork } from '../storage/person-store.ts';
 import type { ActorRef, Behaviour } from './actor-system.ts';
 import type { Routed } from './entry.ts';
 import { invariant, Lifecycle, type Moves } from './lifecycle.ts';
 import { personWork } from './person-work.ts';
+import type { PersonNews } from './tail.ts';
 
 type Mode = 'open' | 'folding' | 'yielded' | 'retired';
 const MOVES: Moves<Mode> = {
@@ -57,6 +58,8 @@ export type PersonMessage =
     }
   /** What the actor `from` had. */
   | { readonly kind: 'yielded'; readonly from: ActorRef<PersonMessage>; readonly yielded: Yielded }
+  /** The log tells of a version of this person. */
+  | { readonly kind: 'heard'; readonly news: PersonNews }
   /** Give everything unsaved back. */
   | { readonly kind: 'surrender'; readonly give: (routed: readonly Routed[]) => void };
 
@@ -73,6 +76,7 @@ interface Yielded {
   readonly ids: ReadonlyMap<DistinctId, PersonUuid | undefined>;
   readonly gone: ReadonlyMap<PersonUuid, PersonUuid>;
   readonly waiting: readonly Routed[];
+  readonly isOutdated: boolean;
 }
 
 export interface PersonState {
@@ -86,6 +90,8 @@ export interface PersonState {
   sharesIds: boolean;
   /** Persons that were merged away here, and who took their place. */
   gone: ReadonlyMap<PersonUuid, PersonUuid>;
+  /** Somebody else has changed one of the persons: the next save looks, whatever it has to write. */
+  isOutdated: boolean;
   waiting: Routed[];
   folding: readonly Routed[];
   /** Actors that have still to yield. */
@@ -108,6 +114,7 @@ export function personState(teamId: TeamId, uuid: PersonUuid, person: Person | u
     ids: NO_IDS,
     sharesIds: true,
     gone: NO_ENTRIES,
+    isOutdated: false,
     waiting: [],
     folding: [],
     awaited: NO_ACTORS,
@@ -133,9 +140,9 @@ export function personBehaviour(derivePersonUuid: DerivePersonUuid): Behaviour<P
   };
 }
 
-/** They are what the others wait for. */
+/** They are what the others wait for, or wait for nothing. */
 const endsWaiting = ({ kind }: PersonMessage): boolean =>
-  kind === 'yielded' || kind === 'confirmed' || kind === 'broken';
+  kind === 'yielded' || kind === 'confirmed' || kind === 'broken' || kind === 'heard';
 
 function hasToWait({ awaited, life }: PersonState, { kind }: PersonMessage): boolean {
   if (kind === 'absorb') return false;
@@ -154,7 +161,8 @@ function take(state: PersonState, message: PersonMessage, derivePersonUuid: Deri
       state.waiting = state.waiting.slice(message.eventsMax);
       const believed = { persons: state.persons, ids: state.ids };
       state.sharesIds = true;
-      const work = personWork(state.teamId, believed, state.folding, derivePersonUuid);
+      const work = personWork(state.teamId, believed, state.folding, derivePersonUuid, state.isOutdated);
+      state.isOutdated = false;
       message.offer({ routed: state.folding, work, left: state.waiting.length });
       return;
     }
@@ -179,10 +187,11 @@ function take(state: PersonState, message: PersonMessage, derivePersonUuid: Deri
       return;
     }
     case 'yield': {
-      const { persons, ids, gone, waiting } = state;
+      const { persons, ids, gone, waiting, isOutdated } = state;
       state.sharesIds = true;
       state.life.move('yielded');
-      message.to.tell({ kind: 'yielded', from: message.from, yielded: { persons, ids, gone, waiting } });
+      const yielded = { persons, ids, gone, waiting, isOutdated };
+      message.to.tell({ kind: 'yielded', from: message.from, yielded });
       state.waiting = [];
       return;
     }
@@ -194,6 +203,12 @@ function take(state: PersonState, message: PersonMessage, derivePersonUuid: Deri
         absorb(state, message.yielded);
       } else state.early = new Map([...state.early, [message.from, message.yielded]]);
       return;
+    case 'heard': {
+      const { uuid, version } = message.news;
+      const known = state.persons.get(uuid)?.version ?? UNSAVED_VERSION;
+      if (version > known && !state.gone.has(uuid)) state.isOutdated = true;
+      return;
+    }
     case 'surrender':
       state.life.move('retired');
       message.give(state.waiting);
@@ -202,11 +217,12 @@ function take(state: PersonState, message: PersonMessage, derivePersonUuid: Deri
   }
 }
 
-function absorb(state: PersonState, { persons, ids, gone, waiting }: Yielded): void {
+function absorb(state: PersonState, { persons, ids, gone, waiting, isOutdated }: Yielded): void {
   state.persons = new Map([...state.persons, ...persons]);
   if (gone.size > 0) state.gone = new Map([...state.gone, ...gone]);
   for (const [id, uuid] of ids) ownIds(state).set(id, uuid);
   for (const routed of waiting) state.waiting.push(routed);
+  state.isOutdated ||= isOutdated;
 }
 
 /** The save's result; ids that only later events stand on follow its merges. */
@@ -230,6 +246,7 @@ function rest(state: PersonState, { known }: Folded): void {
   state.ids = NO_IDS;
   state.sharesIds = true;
   state.gone = NO_ENTRIES;
+  state.isOutdated = false;
 }
 
 function ownIds(state: PersonState): PersonState['ids'] {

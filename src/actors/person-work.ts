@@ -7,18 +7,19 @@ import type { Routed } from './entry.ts';
 
 const NOBODY: ReadonlySet<never> = new Set();
 
-/** Folds `routed` on what is believed, and states it. */
+/** Folds `routed` on what is believed, and states it. `isOutdated`: Postgres has to be asked in any case. */
 export function personWork(
   teamId: TeamId,
   believed: Known,
   routed: readonly Routed[],
   derivePersonUuid: DerivePersonUuid,
+  isOutdated: boolean,
 ): PersonWork {
   const folded = foldEvents(believed, routed, { derivePersonUuid, overfull: NOBODY });
   return {
     teamId,
     believed,
-    checked: writes(folded) || routed.some(dependsOnPerson),
+    checked: isOutdated || writes(folded) || routed.some(dependsOnPerson),
     folded,
     refold: (persons, overfull) =>
       foldEvents({ persons, ids: believed.ids }, routed, { derivePersonUuid, overfull }),

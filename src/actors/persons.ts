@@ -11,6 +11,7 @@ import type { ActorRef, ActorSystem } from './actor-system.ts';
 import type { Routed } from './entry.ts';
 import { invariant } from './lifecycle.ts';
 import { type IdBelief, type PersonMessage, personBehaviour, personState } from './person-actor.ts';
+import type { PersonNews } from './tail.ts';
 
 export interface PersonHandle {
   readonly teamId: TeamId;
@@ -37,6 +38,8 @@ const BYTES_PER_JSON_CHAR = 4;
 export class Persons {
   readonly #active = new Map<PersonUuid, PersonHandle>();
   readonly #idle: LRUCache<PersonUuid, PersonHandle>;
+  /** The newest version of each active person that the log has told of. */
+  readonly #heard = new Map<PersonUuid, number>();
   readonly #system: ActorSystem;
   readonly #behaviour: ReturnType<typeof personBehaviour>;
 
@@ -90,6 +93,21 @@ export class Persons {
     return handle;
   }
 
+  /** The log tells of a version. One that is newer than what rests here: it is read again when it is needed. */
+  hear(news: PersonNews): void {
+    const { uuid, version } = news;
+    const active = this.#active.get(uuid);
+    if (active) {
+      this.#heard.set(uuid, Math.max(version, this.#heard.get(uuid) ?? version));
+      active.actor.tell({ kind: 'heard', news });
+      return;
+    }
+    const idle = this.#idle.peek(uuid);
+    if (idle === undefined || isAsNew(idle, news)) return;
+    this.#idle.delete(uuid);
+    idle.actor.stop();
+  }
+
   /** Puts events into the person's mailbox. */
   deliver(handle: PersonHandle, routed: readonly Routed[], beliefs: readonly IdBelief[]): void {
     handle.pending += routed.length;
@@ -127,7 +145,11 @@ export class Persons {
     const rest = leader.pending === 0;
     handle.actor.tell({ kind: 'confirmed', folded, released, rest });
     const persons = [...folded.known.persons.values()];
-    if (rest) this.#rest(leader, persons);
+    if (rest) {
+      const uuids = this.#heard.size > 0 ? [...leader.uuids] : [];
+      this.#rest(leader, persons);
+      for (const uuid of uuids) this.#heard.delete(uuid);
+    }
     for (const proceed of leader.waitingForRoom) proceed();
     leader.waitingForRoom.clear();
     // After a failed event the dispatcher may have decided on what it did not bring about.
@@ -140,6 +162,7 @@ export class Persons {
     for (const uuid of handle.uuids) {
       this.#active.delete(uuid);
       this.#idle.delete(uuid);
+      this.#heard.delete(uuid);
     }
     handle.actor.stop();
     for (const proceed of handle.waitingForRoom) proceed();
@@ -180,6 +203,11 @@ export class Persons {
 
   #keep(uuid: PersonUuid, handle: PersonHandle, person: Person | undefined): void {
     handle.version = person?.version;
+    const heard = this.#heard.get(uuid);
+    if (heard !== undefined && !isAsNew(handle, { version: heard })) {
+      handle.actor.stop();
+      return;
+    }
     if (person && person !== handle.measured) {
       handle.measured = person;
       handle.bytes = ACTOR_OVERHEAD_BYTES + jsonChars(person.properties) * BYTES_PER_JSON_CHAR;
@@ -197,8 +225,8 @@ export function leaderOf(handle: PersonHandle): PersonHandle {
   return leader;
 }
 
-const isAsNew = ({ version }: PersonHandle, person: Person): boolean =>
-  version !== undefined && version >= person.version;
+const isAsNew = ({ version }: PersonHandle, other: { readonly version: number }): boolean =>
+  version !== undefined && version >= other.version;
 
 /** About as many characters as the JSON text has, without making it. */
 function jsonChars(value: unknown): number {

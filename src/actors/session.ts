@@ -31,6 +31,7 @@ import { type Finish, Outbox } from './outbox.ts';
 import { personWork } from './person-work.ts';
 import { type PersonHandle, Persons } from './persons.ts';
 import { type Memory, settle } from './settle.ts';
+import type { News } from './tail.ts';
 import type { Transform } from './transforms.ts';
 import type { WorkerMetrics } from './worker-metrics.ts';
 
@@ -113,7 +114,8 @@ export class Session {
       eventsMax: limits.flushEventsMax,
       bytesMax: limits.flushBytesMax,
       lingerMs: limits.flushLingerMs,
-      foldAgain: ({ work }, believed, routed) => personWork(work.teamId, believed, routed, derivePersonUuid),
+      foldAgain: ({ work }, believed, routed) =>
+        personWork(work.teamId, believed, routed, derivePersonUuid, work.checked),
       save: (works) => this.#inTurn(() => store.save([...this.#parts.values()].map(epochOf), works)),
       whenRoom: (proceed) => this.#outbox.whenRoom(proceed),
       onSaved: (flushed) => this.#saved(flushed),
@@ -162,6 +164,11 @@ export class Session {
     }
     part.lane.receive(records);
     this.#relieve();
+  }
+
+  /** What the log tells of persons, ids and groups. */
+  hear(news: News): void {
+    if (!this.#closed) this.#dispatcher.hear(news);
   }
 
   standings(): readonly Standing[] {

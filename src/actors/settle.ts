@@ -51,11 +51,11 @@ export function settle(
 function learnMoved(
   { identities, persons }: Memory,
   handle: PersonHandle,
-  { distinctId, person }: MovedId,
+  { distinctId }: MovedId,
 ): PersonHandle | undefined {
   const identity = { teamId: handle.teamId, distinctId };
   const pinned = identities.pinned(identity);
-  if (pinned === undefined) identities.learn(identity, person);
+  identities.overtaken(identity);
   if (pinned?.kind !== 'person') return undefined;
   const other = persons.activeOf(pinned.uuid);
   return other && leaderOf(other) !== leaderOf(handle) ? leaderOf(other) : undefined;

@@ -13,7 +13,7 @@ import { type Cancel, type Clock, sleep } from '../clock.ts';
 import type { DerivePersonUuid } from '../event/ids.ts';
 import type { Logger } from '../logger.ts';
 import type { Metrics } from '../metrics.ts';
-import type { Assignment, EventLog, LogRecord, Subscription } from '../storage/event-log.ts';
+import type { Assignment, EventLog, LogRecord, Subscription, TailHandle } from '../storage/event-log.ts';
 import { FencedError, LogReplacedError, type PersonStore } from '../storage/person-store.ts';
 import type { TeamStore } from '../storage/team-store.ts';
 import { INGESTION_TOPIC } from '../storage/topics.ts';
@@ -24,6 +24,7 @@ import type { Standing } from './lag-watch.ts';
 import { InvariantError, Lifecycle, type Moves } from './lifecycle.ts';
 import { createNactSystem } from './nact.ts';
 import { Session, type WorkerLimits } from './session.ts';
+import { startTail } from './tail.ts';
 import { type Tenure, Tenures } from './tenure.ts';
 import type { Transform } from './transforms.ts';
 import { WarningDebounce } from './warning-debounce.ts';
@@ -39,6 +40,8 @@ const MOVES: Moves<Mode> = {
 
 export interface WorkerOptions {
   readonly log: EventLog;
+  /** Other processes may change persons, too: what they change is heard from the log. */
+  readonly isShared: boolean;
   readonly persons: PersonStore;
   readonly teams: TeamStore;
   readonly clock: Clock;
@@ -99,6 +102,7 @@ class LogWorker implements Worker {
   #onTaken: (() => void)[] = [];
   #session: Session;
   #subscription: Subscription | undefined;
+  #tail: TailHandle | undefined;
   #cancelProgress: Cancel = () => {};
   #failuresInARow = 0;
   #trouble: string | undefined;
@@ -119,7 +123,10 @@ class LogWorker implements Worker {
   }
 
   async start(): Promise<void> {
-    this.#subscription = await this.#options.log.subscribe({
+    const { log, isShared } = this.#options;
+    // Before anything is read from Postgres.
+    if (isShared) this.#tail = await startTail(log, (news) => this.#session.hear(news));
+    this.#subscription = await log.subscribe({
       group: 'worker',
       topics: [INGESTION_TOPIC],
       recordsMax: this.#options.limits.pollRecordsMax,
@@ -177,7 +184,7 @@ class LogWorker implements Worker {
       }
     }
     this.#session.close();
-    await this.#subscription?.close();
+    await Promise.all([this.#subscription?.close(), this.#tail?.close()]);
     this.#life.move('closed');
   }
 
@@ -185,7 +192,7 @@ class LogWorker implements Worker {
     this.#cancelProgress();
     this.#life.move('closing');
     this.#session.close();
-    await this.#subscription?.close();
+    await Promise.all([this.#subscription?.close(), this.#tail?.close()]);
     this.#life.move('closed');
   }
 

@@ -25,6 +25,7 @@ export function startWorkerRole(
       startWorker({
         ...environment,
         log: log.log,
+        isShared: config.kafkaHosts !== undefined,
         teams,
         persons: createPersonStore(postgres, { witness: config.witness }),
         limits: LIMITS.worker,

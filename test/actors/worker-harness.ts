@@ -103,6 +103,7 @@ export async function workerHarness(t: Test, project: ProjectSettings = {}): Pro
     start: (wrap = (store) => store, changed = {}) =>
       startWorker({
         log,
+        isShared: true,
         persons: wrap(createPersonStore(postgres)),
         teams,
         clock: systemClock,

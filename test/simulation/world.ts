@@ -116,6 +116,7 @@ export class Process {
     process.#worker = await startWorker({
       ...options,
       log,
+      isShared: true,
       persons: personStoreOf(world.store, call),
       teams,
       clock: process.#wire.clock,
