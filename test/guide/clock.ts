@@ -7,7 +7,7 @@ interface Timer {
   /** Monotonic. */
   readonly at: number;
   readonly run: () => void;
-  readonly timeout: NodeJS.Timeout;
+  timeout: NodeJS.Timeout | undefined;
 }
 
 export class GuideClock implements Clock {
@@ -23,23 +23,27 @@ export class GuideClock implements Clock {
   }
 
   after(delayMs: number, run: () => void): Cancel {
-    const ring = () => {
-      this.#timers.delete(timer);
-      run();
-    };
-    const timer: Timer = { at: this.monotonic() + delayMs, run: ring, timeout: setTimeout(ring, delayMs) };
+    const timer: Timer = { at: this.monotonic() + delayMs, run, timeout: undefined };
     this.#timers.add(timer);
+    this.#set(timer);
     return () => this.#drop(timer);
   }
 
   /** So much time passes at once, and whatever was due by then happens. */
   skip(ms: number): void {
     this.#skippedMs += ms;
-    const due = [...this.#timers].filter(({ at }) => at <= this.monotonic()).sort((a, b) => a.at - b.at);
-    for (const timer of due) {
-      this.#drop(timer);
-      timer.run();
-    }
+    for (const timer of this.#timers) this.#set(timer);
+  }
+
+  #set(timer: Timer): void {
+    clearTimeout(timer.timeout);
+    timer.timeout = setTimeout(
+      () => {
+        this.#drop(timer);
+        timer.run();
+      },
+      Math.max(0, timer.at - this.monotonic()),
+    );
   }
 
   #drop(timer: Timer): void {
