@@ -219,10 +219,24 @@ export const LIMITS = {
     /** A mere BEGIN that takes longer is worth a line in the log. */
     slowAnswerMs: 1_000,
     poolMax: 8,
+    /** A save that another transaction was in the way of is tried so often in all. */
+    saveTriesMax: 3,
     teamCacheMs: 2_000,
     /** After this long without an answer, the last known one is used. */
     teamAskMs: 1_000,
     teamsMax: 10_000,
+  },
+  deadLetters: {
+    /** That one answer lists. */
+    listMax: 1_000,
+    /** That go back in one request, and the bytes of their events in one append. */
+    replayMax: 50,
+    appendBytesMax: 4 * MIB,
+    /** Bytes of one event that goes back: with its headers it is at most what a topic takes. */
+    eventBytesMax: 1_040_000,
+    requestBytesMax: 64 * KIB,
+    /** How long a request may take. */
+    requestTimeoutMs: 120_000,
   },
   commands: {
     /** How long `send` waits for the row, and how often it looks. */

@@ -1,5 +1,6 @@
 /** Persons, groups and the worker's progress in Postgres. */
 import { asDistinctId, asPersonUuid, asTeamId, type PersonUuid } from '../../event/ids.ts';
+import { LIMITS } from '../../limits.ts';
 import {
   DataRefusedError,
   type DeletedPerson,
@@ -13,8 +14,10 @@ import { groupTypes } from './group-types.ts';
 import { acquire, saveProgress } from './partition-rows.ts';
 import { referenceFinder } from './person-references.ts';
 import { PERSON_COLUMNS, type PersonRow, toPerson } from './person-row.ts';
-import { classify, type Postgres } from './pool.ts';
+import { classify, isConflict, type Postgres } from './pool.ts';
 import { type SaveOptions, saveWorks } from './save.ts';
+
+const { postgres: limits } = LIMITS;
 
 const FIND_BY_IDS = `
   SELECT d.distinct_id, ${PERSON_COLUMNS}
@@ -62,11 +65,17 @@ export function createPersonStore(
     findGroups: (groups) => findGroups(postgres, groups),
 
     async save(partitions, works) {
-      try {
-        return await saveWorks(postgres, findReferences, partitions, works, options);
-      } catch (error) {
-        if (classify(error) !== 'data') throw error;
-        throw new DataRefusedError(error instanceof Error ? error.message : String(error), { cause: error });
+      for (let tries = 1; ; tries++) {
+        try {
+          return await saveWorks(postgres, findReferences, partitions, works, options);
+        } catch (error) {
+          // The next one sees what was in its way, and leaves out what stands on something else.
+          if (isConflict(error) && tries < limits.saveTriesMax) continue;
+          if (classify(error) !== 'data') throw error;
+          throw new DataRefusedError(error instanceof Error ? error.message : String(error), {
+            cause: error,
+          });
+        }
       }
     },
 

@@ -54,6 +54,20 @@ export class ConnectionError extends Error {
   }
 }
 
+/** Another transaction was faster: nothing of this one may stay. */
+export class ConflictError extends Error {
+  override readonly name = 'ConflictError';
+}
+
+/** Serialization failure, deadlock, a row that went away, a row that came. */
+const CONFLICTS = new Set(['40001', '40P01', '23503', '23505']);
+
+/** Whether another transaction was in the way: this one has not happened, and a new one sees what the other has done. */
+export function isConflict(error: unknown): boolean {
+  if (error instanceof ConflictError) return true;
+  return error instanceof pg.DatabaseError && CONFLICTS.has(error.code ?? '');
+}
+
 const ROLLED_BACK = new Set([
   '23503', // the person went away in the meantime
   '23505',
@@ -76,6 +90,7 @@ function classifyCode(code: string): PostgresFault {
 
 /** What an error of `query` or `transaction` means. An error that is not Postgres' is `unknown`. */
 export function classify(error: unknown): PostgresFault {
+  if (error instanceof ConflictError) return 'rolled_back';
   if (error instanceof ConnectionError) return error.fault;
   if (error instanceof pg.DatabaseError && error.code !== undefined) return classifyCode(error.code);
   return 'unknown';

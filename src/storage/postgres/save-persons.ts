@@ -4,7 +4,7 @@ import type { MergedAway } from '../../person/known.ts';
 import type { Person } from '../../person/person.ts';
 import type { MovedId, PersonWork } from '../person-store.ts';
 import { type FindReferences, moveReferences } from './person-references.ts';
-import type { Queryable } from './pool.ts';
+import { ConflictError, type Queryable } from './pool.ts';
 import type { Confirmed, RowIds } from './save-beliefs.ts';
 
 const INSERT_PERSONS = `
@@ -163,7 +163,8 @@ async function insertIds(
     ids.map(({ version }) => version),
   ]);
   // Somebody took one of the ids since it was checked: nothing of this save may stay.
-  if (rowCount !== ids.length) throw new Error('a distinct id was taken while the save was under way');
+  if (rowCount !== ids.length)
+    throw new ConflictError('a distinct id was taken while the save was under way');
 }
 
 async function recordMerged(postgres: Queryable, merged: readonly MergedAway[]): Promise<void> {
