@@ -108,9 +108,16 @@ export function openEvent({ captured, inner }: Decoded, teamId: TeamId, takenAtM
   }
   if (!properties['$ip'] && captured.ip !== '') properties['$ip'] = captured.ip;
   if (captured.sent_at !== undefined) properties['$sent_at'] = captured.sent_at;
+  const sessionId = properties['$session_id'];
+  // Clients write the same session in both cases.
+  if (typeof sessionId === 'string' && parseUuid(sessionId))
+    properties['$session_id'] = sessionId.toLowerCase();
 
   const capturedAtMs = readTime(captured.now) ?? takenAtMs;
   const timestampMs = readTime(captured.timestamp);
+  const warnings: EventWarning[] = [];
+  if (timestampMs === undefined) warnings.push(invalidTimestamp(captured));
+  if (isCut(captured.distinct_id, inner)) warnings.push(truncatedId(captured));
   return {
     uuid: captured.uuid,
     teamId,
@@ -120,7 +127,7 @@ export function openEvent({ captured, inner }: Decoded, teamId: TeamId, takenAtM
     timestampMs: timestampMs ?? capturedAtMs,
     capturedAtMs,
     historicalMigration: captured.historical_migration === true,
-    warnings: timestampMs === undefined ? [invalidTimestamp(captured)] : [],
+    warnings,
   };
 }
 
@@ -128,6 +135,18 @@ function readTime(text: string): number | undefined {
   const ms = Date.parse(text);
   return isStorableTime(ms) ? ms : undefined;
 }
+
+/** Whether the client's distinct id was longer than the one that capture made of it. */
+function isCut(distinctId: string, { distinct_id, $distinct_id, properties }: JsonObject): boolean {
+  const own = distinct_id ?? $distinct_id ?? objectOrEmpty(properties)['distinct_id'];
+  return typeof own === 'string' && own.length > distinctId.length && own.startsWith(distinctId);
+}
+
+const truncatedId = ({ uuid, distinct_id }: CapturedEvent): EventWarning => ({
+  type: 'distinct_id_truncated',
+  sourceId: distinct_id,
+  details: { eventUuid: uuid, distinctId: distinct_id },
+});
 
 const invalidTimestamp = (captured: CapturedEvent): EventWarning => ({
   type: 'ignored_invalid_timestamp',

@@ -1,4 +1,5 @@
-/** Person properties that no client has to set: PostHog reads them off the event's own properties. */
+/** Person properties that no client has to set: PostHog reads them off the event. */
+import type { PipelineEvent } from '../event/event.ts';
 import type { Json, JsonObject } from '../event/json.ts';
 
 /** What the event was seen on. */
@@ -74,8 +75,24 @@ export interface ClientProperties {
   readonly setOnce: JsonObject;
 }
 
-/** What to `$set` (the latest) and `$set_once` (the first, as `$initial_…`); `undefined` when the event has none. */
-export function clientProperties(properties: JsonObject): ClientProperties | undefined {
+/** Shown to somebody: surveys that are not to be shown too often ask the person for it. */
+const SURVEY_SHOWN = 'survey shown';
+
+/**
+ * What to `$set` (the latest) and `$set_once` (the first, as `$initial_…`); `undefined` when the event has none.
+ * `properties`: the event's, as they are by now.
+ */
+export function clientProperties(
+  { name, timestampMs }: PipelineEvent,
+  properties: JsonObject,
+): ClientProperties | undefined {
+  const found = seenProperties(properties);
+  if (name !== SURVEY_SHOWN) return found;
+  const $survey_last_seen_date = new Date(timestampMs).toISOString();
+  return { set: { ...found?.set, $survey_last_seen_date }, setOnce: { ...found?.setOnce } };
+}
+
+function seenProperties(properties: JsonObject): ClientProperties | undefined {
   const isServer = properties['$is_server'] === true || SERVER_LIBRARIES.has(properties['$lib']);
   let set: Record<string, Json> | undefined;
   const setOnce: Record<string, Json> = {};

@@ -164,6 +164,6 @@ export function dependsOnPerson({ entry, groups }: FoldInput): boolean {
   return (
     mergeRequest(event) !== undefined ||
     hasChanges(propertyChanges(event.properties)) ||
-    clientProperties(event.properties) !== undefined
+    clientProperties(event, event.properties) !== undefined
   );
 }

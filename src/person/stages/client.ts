@@ -7,7 +7,7 @@ export const clientStage: Stage = {
   name: 'client',
   run(work) {
     if (work.mode !== 'full') return work;
-    const found = clientProperties(work.properties);
+    const found = clientProperties(work.event, work.properties);
     if (found === undefined) return work;
     return {
       ...work,
