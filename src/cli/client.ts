@@ -1,6 +1,8 @@
 /** Requests to the console of the running system. */
 import type { Books } from '../books.ts';
 import type { Config } from '../config.ts';
+import type { LetterList, ShownLetter } from '../console/dead-letters.ts';
+import type { ReplayAnswer, ReplayRequest } from '../console/dead-letters-route.ts';
 import type { HeldAnswer } from '../console/held.ts';
 import type { Database } from '../console/server.ts';
 import { LIMITS } from '../limits.ts';
@@ -36,6 +38,29 @@ export class ConsoleClient {
     const response = await this.#request(`/_held?event=${eventUuid}`, LIMITS.commands.requestTimeoutMs);
     if (response.status !== 404) await requireOk(response);
     const answer: HeldAnswer = JSON.parse(await response.text());
+    return answer;
+  }
+
+  deadLetters(asked: Readonly<Record<string, string>>): Promise<LetterList> {
+    return this.#letters(asked);
+  }
+
+  /** All of an event, or of a dead letter. */
+  async deadLetter(uuid: string): Promise<readonly ShownLetter[]> {
+    const { letters } = await this.#letters<{ readonly letters: readonly ShownLetter[] }>({ uuid });
+    return letters;
+  }
+
+  async #letters<Answer>(asked: Readonly<Record<string, string>>): Promise<Answer> {
+    const path = `/_dead_letters?${new URLSearchParams(asked)}`;
+    const answer: Answer = JSON.parse(await this.#ask(path, LIMITS.deadLetters.requestTimeoutMs));
+    return answer;
+  }
+
+  async replayDeadLetters(asked: ReplayRequest): Promise<ReplayAnswer> {
+    const { requestTimeoutMs } = LIMITS.deadLetters;
+    const body = JSON.stringify(asked);
+    const answer: ReplayAnswer = JSON.parse(await this.#ask('/_dead_letters/replay', requestTimeoutMs, body));
     return answer;
   }
 

@@ -9,6 +9,7 @@ import { QueryRefusedError } from '../storage/clickhouse-port.ts';
 import { denied } from './access.ts';
 import { readBody } from './body.ts';
 import type { Check } from './checks.ts';
+import { BadRequestError, type LettersAnswer, type ReplayAnswer } from './dead-letters-route.ts';
 import { heldAnswer } from './held.ts';
 
 /** The databases that `/sql` can ask. */
@@ -25,6 +26,9 @@ export interface ConsoleSources {
   books(): Promise<Books>;
   /** `undefined`: the worker knows nothing of this event. */
   held(eventUuid: string): HoldReport | undefined;
+  /** Reject with `BadRequestError`, or with `QueryRefusedError` where there is no ClickHouse. */
+  deadLetters(asked: URLSearchParams): Promise<LettersAnswer>;
+  replayDeadLetters(body: string): Promise<ReplayAnswer>;
   /**
    * One read-only statement; JSONEachRow. Rejects with `QueryRefusedError` when the database refuses it.
    * `signal`: the client has gone.
@@ -151,8 +155,35 @@ const ROUTES: readonly Route[] = [
     showsData: true,
     answer: async ({ sources }, url) => answerHeld(sources, url),
   },
+  {
+    method: 'GET',
+    path: '/_dead_letters',
+    showsData: true,
+    answer: ({ sources }, url) => jsonAnswer(() => sources.deadLetters(url.searchParams)),
+  },
+  { method: 'POST', path: '/_dead_letters/replay', showsData: true, answer: answerDeadLettersReplay },
   { method: 'POST', path: '/sql', showsData: true, answer: answerSql },
 ];
+
+async function answerDeadLettersReplay(
+  { sources }: ConsoleOptions,
+  _: URL,
+  request: IncomingMessage,
+): Promise<Answer> {
+  const { requestBytesMax } = LIMITS.deadLetters;
+  const body = await readBody(request, requestBytesMax);
+  if (body === undefined) return { status: 413, body: `a request has at most ${requestBytesMax} bytes\n` };
+  return jsonAnswer(() => sources.replayDeadLetters(body));
+}
+
+async function jsonAnswer(answer: () => Promise<unknown>): Promise<Answer> {
+  try {
+    return { status: 200, type: JSON_TYPE, body: `${JSON.stringify(await answer())}\n` };
+  } catch (error) {
+    if (!(error instanceof BadRequestError || error instanceof QueryRefusedError)) throw error;
+    return { status: 400, body: `${error.message}\n` };
+  }
+}
 
 function answerHeld(sources: ConsoleSources, url: URL): Answer {
   const uuid = parseUuid(url.searchParams.get('event') ?? '');
@@ -210,6 +241,7 @@ This process runs ${roles.join(', ')}. SDKs post to ${captureUrl ?? 'one that ru
   GET  /_metrics   for Prometheus
   GET  /_ledger    the books: what became of every event
   GET  /_held      ?event=<uuid>: whether that event is held, for whom and until when
+  GET  /_dead_letters  what could not be processed; \`npm run dead-letters\` shows it and puts it back
   POST /sql        one read-only statement; ?database=clickhouse (default) or postgres
 `;
 }

@@ -3,6 +3,8 @@ import type { LagWatch } from '../actors/lag-watch.ts';
 import type { Worker } from '../actors/worker.ts';
 import { booksMetrics } from '../console/books-metrics.ts';
 import { asking, type Check, type Health, named } from '../console/checks.ts';
+import { DeadLetters } from '../console/dead-letters.ts';
+import { answerDeadLetters, answerReplay } from '../console/dead-letters-route.ts';
 import type { ConsoleSources } from '../console/server.ts';
 import type { Environment } from '../environment.ts';
 import type { Loader } from '../loader/loader.ts';
@@ -30,6 +32,7 @@ export function consoleSources(
   const { clickhouse, log } = stores;
   const { postgres } = stores.postgres;
   const publish = booksMetrics(metrics);
+  const deadLetters = () => new DeadLetters(requireClickHouse(clickhouse), postgres);
   return {
     health: () => [
       ...(worker ? [named('worker', worker.health())] : []),
@@ -47,6 +50,8 @@ export function consoleSources(
     },
     books: () => readBooks(postgres, log.log),
     held: (eventUuid) => worker?.held(eventUuid),
+    deadLetters: async (asked) => answerDeadLetters(deadLetters(), asked),
+    replayDeadLetters: async (body) => answerReplay(deadLetters(), { log: log.log, postgres }, body),
     async query(database, sql, signal) {
       if (database === 'clickhouse') return requireClickHouse(clickhouse).query(sql, signal);
       const rows = await readOnlyQuery(postgres, sql);

@@ -68,6 +68,8 @@ async function followed(t: Test, told: Told, options: Partial<FollowOptions> = {
       ready: async () => [],
       metrics: async () => '',
       books: async () => BOOKS,
+      deadLetters: async () => ({ letters: [] }),
+      replayDeadLetters: async () => ({ results: [], next: null }),
       held() {
         asked += 1;
         return told.holds[Math.min(asked, told.holds.length) - 1];

@@ -40,6 +40,8 @@ const SOURCES: ConsoleSources = {
   metrics: async () => 'tributary_x 1\n',
   books: async () => BOOKS,
   held: (eventUuid) => HELD[eventUuid],
+  deadLetters: async () => ({ letters: [] }),
+  replayDeadLetters: async () => ({ results: [], next: null }),
   async query(database, sql) {
     if (sql === 'away') throw new Error('cannot be reached');
     if (sql === 'wrong') throw new QueryRefusedError('Syntax error at wrong');

@@ -30,7 +30,8 @@ const NOTE = `
 const PLACE = `
   UPDATE tributary_replayed AS r SET partition = p.partition, record_offset = p.record_offset
   FROM unnest($1::text[], $2::uuid[], $3::int[], $4::bigint[]) AS p (source, event_uuid, partition, record_offset)
-  WHERE (r.source, r.event_uuid) = (p.source, p.event_uuid)`;
+  WHERE (r.source, r.event_uuid) = (p.source, p.event_uuid)
+  RETURNING r.source, r.event_uuid, r.noted_at, r.partition, r.record_offset`;
 const FORGET = `
   DELETE FROM tributary_replayed AS r USING ${KEYS}
   WHERE (r.source, r.event_uuid) = (k.source, k.event_uuid) AND r.record_offset IS NULL`;
@@ -60,14 +61,15 @@ export async function readReplays(
   keys: readonly LetterKey[],
 ): Promise<ReadonlyMap<string, Replay>> {
   if (keys.length === 0) return new Map();
-  const { rows } = await postgres.query<ReplayRow>(READ, columns(keys));
+  return byKey((await postgres.query<ReplayRow>(READ, columns(keys))).rows);
+}
+
+function byKey(rows: readonly ReplayRow[]): ReadonlyMap<string, Replay> {
   return new Map(
     rows.map(({ source, event_uuid: eventUuid, noted_at, partition, record_offset: offset }) => {
       const at = partition === null || offset === null ? undefined : { partition, offset };
-      return [
-        keyText({ source, eventUuid }),
-        { source, eventUuid, notedAtMs: noted_at.getTime(), at } satisfies Replay,
-      ];
+      const replay = { source, eventUuid, notedAtMs: noted_at.getTime(), at };
+      return [keyText(replay), replay];
     }),
   );
 }
@@ -81,13 +83,17 @@ export async function noteReplays(
   return new Set(rows.map(({ source, event_uuid: eventUuid }) => keyText({ source, eventUuid })));
 }
 
-/** Their events are in the log. */
-export async function placeReplays(postgres: Postgres, places: readonly Place[]): Promise<void> {
-  await postgres.query(PLACE, [
+/** Their events are in the log. Gives the notes by `keyText`. */
+export async function placeReplays(
+  postgres: Postgres,
+  places: readonly Place[],
+): Promise<ReadonlyMap<string, Replay>> {
+  const placed = await postgres.query<ReplayRow>(PLACE, [
     ...columns(places),
     places.map(({ partition }) => partition),
     places.map(({ offset }) => offset),
   ]);
+  return byKey(placed.rows);
 }
 
 /** Their events are certainly not in the log. */
