@@ -19,14 +19,18 @@ export class Duplicates {
     this.#windowMs = windowMs;
   }
 
-  /** `takenAtMs`: the record's time. A record read a second time is no duplicate of itself. */
-  isRepeat(event: PipelineEvent, offset: number, takenAtMs: number): boolean {
+  /**
+   * `takenAtMs`: the record's time. A record read a second time is no duplicate of itself. `letter`: id of the dead
+   * letter that it was before: it is no duplicate of that event, but of another record of that letter.
+   */
+  isRepeat(event: PipelineEvent, offset: number, takenAtMs: number, letter?: string): boolean {
     const { uuid, name, distinctId, teamId } = event;
-    const earlier = this.#seen.get(uuid);
+    const key = letter ?? uuid;
+    const earlier = this.#seen.get(key);
     if (earlier === undefined || takenAtMs - earlier.atMs > this.#windowMs) {
       // Behind the others, so that the oldest is always the first to be forgotten.
-      this.#seen.delete(uuid);
-      this.#seen.set(uuid, { name, distinctId, teamId, offset, atMs: takenAtMs });
+      this.#seen.delete(key);
+      this.#seen.set(key, { name, distinctId, teamId, offset, atMs: takenAtMs });
       this.#forget(takenAtMs);
       return false;
     }
@@ -39,9 +43,9 @@ export class Duplicates {
   }
 
   #forget(nowMs: number): void {
-    for (const [key, { atMs }] of this.#seen) {
+    for (const [seen, { atMs }] of this.#seen) {
       if (this.#seen.size <= this.#countMax && nowMs - atMs <= this.#windowMs) return;
-      this.#seen.delete(key);
+      this.#seen.delete(seen);
     }
   }
 }

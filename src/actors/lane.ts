@@ -8,6 +8,7 @@
  * Moves: flowing → paused → flowing · any → closed
  */
 import { type Clock, sleep } from '../clock.ts';
+import { REPLAY_HEADERS, type ReplayMode } from '../event/dead-letter.ts';
 import { type Decoded, decodeCaptured, openEvent, type PipelineEvent } from '../event/event.ts';
 import type { Token } from '../event/ids.ts';
 import { ownFate } from '../event/own-fate.ts';
@@ -66,6 +67,9 @@ export type PauseReason = 'partition' | 'person' | 'bytes' | 'hold';
 
 /** A repeat's row carries a time this much earlier, so that it loses to the first. */
 const REPEAT_EARLIER_MS = 1_000;
+
+/** The event of this record was folded before, as another one. */
+const ROW_ONLY: ReplayMode = 'row';
 
 type Opened =
   | { readonly kind: 'event'; readonly record: LogRecord; readonly event: PipelineEvent; readonly team: Team }
@@ -261,7 +265,8 @@ export class Lane {
     }
     // Asked for a folded one as well, so that it is remembered. Below `foldedBelow` its row has left, if it had one.
     const isUnsent = inRanges(this.#options.folded, record.offset);
-    if (duplicates.isRepeat(event, record.offset, record.timestamp) && !isUnsent) {
+    const letter = record.headers[REPLAY_HEADERS.letter];
+    if (duplicates.isRepeat(event, record.offset, record.timestamp, letter) && !isUnsent) {
       messages.drop(record, { kind: 'drop', reason: 'duplicate' });
       return { kind: 'ended' };
     }
@@ -279,7 +284,7 @@ export class Lane {
       rowTimestampMs: record.timestamp - earlier,
       event,
       project: team,
-      repeat: this.#isFolded(record.offset),
+      repeat: this.#isFolded(record.offset) || record.headers[REPLAY_HEADERS.mode] === ROW_ONLY,
       released: false,
     };
   }

@@ -1,4 +1,5 @@
 /** What one saved work leaves on the output topics, and the fate of each of its records. */
+import { letterPayload } from '../event/dead-letter.ts';
 import type { EventWarning, PipelineEvent } from '../event/event.ts';
 import type { PersonUuid, TeamId } from '../event/ids.ts';
 import type { Fate } from '../event/outcome.ts';
@@ -16,7 +17,7 @@ import { type Group, type GroupId, groupKey } from '../person/group.ts';
 import type { Person } from '../person/person.ts';
 import { rawPayload } from '../raw-payload.ts';
 import type { AppendRecord } from '../storage/event-log.ts';
-import type { DeletedPerson, Mapping, Recorded } from '../storage/person-store.ts';
+import type { DeletedPerson, MovedId, Recorded } from '../storage/person-store.ts';
 import type { ClickHouseTopic } from '../storage/topics.ts';
 import { INGESTION_TOPIC } from '../storage/topics.ts';
 import type { Entry, RecordAt, Routed } from './entry.ts';
@@ -46,6 +47,8 @@ export interface Failure {
 export class Messages {
   readonly #options: MessageOptions;
   readonly #records: AppendRecord[] = [];
+  /** Tens of thousands, perhaps: after the rows of everybody else, and made when they are sent. */
+  readonly #moved: { readonly teamId: TeamId; readonly ids: readonly MovedId[] }[] = [];
   readonly #finishes: Finish[] = [];
   readonly #nowMs: number;
 
@@ -56,19 +59,23 @@ export class Messages {
   }
 
   get batch(): Batch {
-    return { messages: this.#records, finishes: this.#finishes };
+    return { messages: { [Symbol.iterator]: () => this.#messages() }, finishes: this.#finishes };
   }
 
   get isEmpty(): boolean {
     return this.#records.length === 0 && this.#finishes.length === 0;
   }
 
+  *#messages(): Generator<AppendRecord> {
+    yield* this.#records;
+    for (const { teamId, ids } of this.#moved) for (const id of ids) yield this.#mapping(teamId, id);
+  }
+
   /** Events that were saved together, and what became of their persons and groups. */
   folded(teamId: TeamId, routed: readonly Routed[], { folded, moved, groups, oversized }: SavedPart): void {
     for (const person of folded.written) this.#person(person);
-    for (const { distinctId, person, version } of [...folded.newIds, ...moved]) {
-      this.#mapping(teamId, person, { distinctId, version });
-    }
+    for (const id of folded.newIds) this.#records.push(this.#mapping(teamId, id));
+    if (moved.length > 0) this.#moved.push({ teamId, ids: moved });
     for (const { person } of folded.merged) this.#deleted(person);
     for (const group of groups) this.#group(group);
     for (const change of oversized)
@@ -83,7 +90,8 @@ export class Messages {
   recorded({ persons, deleted, groups }: Recorded): void {
     for (const { person, ids } of persons) {
       this.#person(person);
-      for (const mapping of ids) this.#mapping(person.teamId, person.uuid, mapping);
+      const { teamId, uuid } = person;
+      this.#moved.push({ teamId, ids: ids.map((mapping) => ({ ...mapping, person: uuid })) });
     }
     for (const person of deleted) this.#deleted(person);
     for (const group of groups) this.#group(group);
@@ -99,7 +107,8 @@ export class Messages {
 
   deadLetter(at: RecordAt, failure: Failure, event?: PipelineEvent): void {
     const id = this.#options.deriveRecordUuid(INGESTION_TOPIC, at.partition, at.offset);
-    const row = deadLetterRow({
+    const { bytesMax, payloadBytesMax } = this.#options;
+    const letter = {
       id,
       reason: failure.reason,
       stage: failure.stage,
@@ -111,7 +120,11 @@ export class Messages {
       teamId: event?.teamId ?? 0,
       rawPayload: failure.rawPayload,
       atMs: this.#nowMs,
-    });
+    };
+    const whole = deadLetterRow(letter);
+    const row = isLonger(whole, bytesMax)
+      ? deadLetterRow({ ...letter, rawPayload: rawPayload(Buffer.from(letter.rawPayload), payloadBytesMax) })
+      : whole;
     this.#add('events_dead_letter_queue', id, row, {});
     this.#finishes.push({ ...position(at), fate: { kind: 'dead_letter', reason: failure.reason } });
   }
@@ -125,7 +138,7 @@ export class Messages {
           reason: outcome.reason,
           stage: outcome.stage,
           detail: outcome.message,
-          rawPayload: rawPayload(Buffer.from(JSON.stringify(entry.event.properties)), payloadBytesMax),
+          rawPayload: letterPayload(entry.event, entry.recordedAtMs),
         },
         entry.event,
       );
@@ -174,9 +187,14 @@ export class Messages {
     this.#add('clickhouse_person', uuid, deletedPersonRow(person), headersOf(teamId, uuid, version));
   }
 
-  #mapping(teamId: TeamId, person: PersonUuid, { distinctId, version }: Mapping): void {
-    const row = mappingRow({ teamId, distinctId, person, version });
-    this.#add('clickhouse_person_distinct_id', distinctId, row, headersOf(teamId, person, version));
+  #mapping(teamId: TeamId, { distinctId, person, version }: MovedId): AppendRecord {
+    return {
+      topic: 'clickhouse_person_distinct_id',
+      key: distinctId,
+      value: mappingRow({ teamId, distinctId, person, version }),
+      headers: headersOf(teamId, person, version),
+      timestamp: this.#nowMs,
+    };
   }
 
   #group(group: Group): void {

@@ -23,7 +23,8 @@ export interface Finish {
 }
 
 export interface Batch {
-  readonly messages: readonly AppendRecord[];
+  /** In their order; may be gone through again. */
+  readonly messages: Iterable<AppendRecord>;
   readonly finishes: readonly Finish[];
 }
 
@@ -106,8 +107,8 @@ export class Outbox {
     let backoffMs = backoffMinMs;
     for (;;) {
       try {
-        for (let start = 0; start < messages.length; start += appendRecordsMax) {
-          await log.append(messages.slice(start, start + appendRecordsMax));
+        for (const chunk of chunksOf(messages, appendRecordsMax)) {
+          await log.append(chunk);
           if (this.#life.is('closed')) return false;
         }
         this.stalled = undefined;
@@ -121,4 +122,15 @@ export class Outbox {
       }
     }
   }
+}
+
+function* chunksOf<Item>(items: Iterable<Item>, countMax: number): Generator<readonly Item[]> {
+  let chunk: Item[] = [];
+  for (const item of items) {
+    chunk.push(item);
+    if (chunk.length < countMax) continue;
+    yield chunk;
+    chunk = [];
+  }
+  if (chunk.length > 0) yield chunk;
 }
