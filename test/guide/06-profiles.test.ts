@@ -61,20 +61,21 @@ t.test('only false means no: true is the default and leaves the row, the rest is
 });
 
 t.test('an event about persons cannot do without one: it is dropped, with a warning', async (t) => {
-  for (const name of ['$identify', '$create_alias', '$merge_dangerously']) {
-    const { rows, persons, warnings, books } = await given(
-      t,
-      quiet(name, { $anon_distinct_id: 'anon-1', alias: 'anon-1' }),
-    );
-    t.same([rows, persons], [[], []]);
-    t.match(books, { dropped: { invalid_event_when_process_person_profile_is_false: 1 } });
-    t.match(warnings, [
-      {
-        type: 'invalid_event_when_process_person_profile_is_false',
-        details: { event: name, distinctId: 'ann' },
-      },
-    ]);
-  }
+  const names = ['$identify', '$create_alias', '$merge_dangerously'];
+  const events = names.map((name) => ({
+    ...quiet(name, { $anon_distinct_id: 'anon-1', alias: 'anon-1' }),
+    distinct_id: `ann-${name}`,
+  }));
+  const { rows, persons, warnings, books } = await given(t, ...events);
+  t.same([rows, persons], [[], []]);
+  t.match(books, { dropped: { invalid_event_when_process_person_profile_is_false: 3 } });
+  t.match(
+    warnings,
+    names.map((event) => ({
+      type: 'invalid_event_when_process_person_profile_is_false',
+      details: { event, distinctId: `ann-${event}` },
+    })),
+  );
 });
 
 t.test('a $groupidentify is about a group: it is taken, and the group changes', async (t) => {

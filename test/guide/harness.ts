@@ -91,6 +91,8 @@ export interface Options {
 /** What a worker does otherwise than the system. */
 export interface Changed {
   readonly limits?: Partial<WorkerLimits>;
+  /** There are other workers. */
+  readonly isShared?: boolean;
 }
 
 /** A worker's own view of the store, for tests that hold a call back. */
@@ -150,7 +152,7 @@ export class System {
 
   /** A log and a database, and nobody who works on them. */
   static async open(t: Test, options: Options = {}): Promise<System> {
-    const { postgres } = await withPostgres(t);
+    const postgres = await emptyPostgres();
     const dir = await mkdtemp(join(tmpdir(), 'tributary-guide-'));
     const { partitions = 1 } = options;
     const log = await openEmbeddedLog({ dir, partitions, clock: systemClock, logger: silentLogger });
@@ -177,6 +179,7 @@ export class System {
       holdMs: this.#options.holdMs ?? 0,
       holdBytesMax: 64 * 1024 * 1024,
       transforms: [],
+      isShared: changed.isShared ?? false,
       onFault: (error) => {
         throw error;
       },
@@ -314,6 +317,20 @@ const TABLES = [
   'ingestion_warnings',
   'events_dead_letter_queue',
 ];
+
+let database: ReturnType<typeof withPostgres> | undefined;
+
+/** One for each file; every system begins with empty tables. */
+async function emptyPostgres(): Promise<Postgres> {
+  database ??= withPostgres(tap);
+  const { postgres } = await database;
+  const { rows } = await postgres.query<{ tables: string }>(
+    `SELECT string_agg(quote_ident(tablename), ', ') AS tables FROM pg_tables
+     WHERE schemaname = 'public' AND tablename <> 'tributary_migration'`,
+  );
+  await postgres.query(`TRUNCATE ${rows[0]?.tables} RESTART IDENTITY`);
+  return postgres;
+}
 
 /** chdb has one data folder for each process. */
 let clickhouse: Promise<ClickHouse> | undefined;
