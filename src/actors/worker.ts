@@ -8,7 +8,6 @@
  *        closed
  * Moves: running → recovering → running · running, recovering → closing → closed
  */
-import { createHash } from 'node:crypto';
 import { type Cancel, type Clock, sleep } from '../clock.ts';
 import type { DerivePersonUuid } from '../event/ids.ts';
 import type { Logger } from '../logger.ts';
@@ -22,12 +21,11 @@ import type { HoldNotice, HoldReport } from './hold-report.ts';
 import { HoldWatch } from './hold-watch.ts';
 import type { Standing } from './lag-watch.ts';
 import { InvariantError, Lifecycle, type Moves } from './lifecycle.ts';
-import { createNactSystem } from './nact.ts';
-import { Session, type WorkerLimits } from './session.ts';
+import { openSession } from './open-session.ts';
+import type { Session, WorkerLimits } from './session.ts';
 import { startTail } from './tail.ts';
 import { type Tenure, Tenures } from './tenure.ts';
 import type { Transform } from './transforms.ts';
-import { WarningDebounce } from './warning-debounce.ts';
 import { workerMetrics } from './worker-metrics.ts';
 
 type Mode = 'running' | 'recovering' | 'closing' | 'closed';
@@ -197,30 +195,10 @@ class LogWorker implements Worker {
   }
 
   #newSession(): Session {
-    const { log, persons, teams, clock, logger, limits, derivePersonUuid, deriveRecordUuid } = this.#options;
-    const session: Session = new Session({
-      log,
-      store: persons,
-      teams,
-      system: createNactSystem((error) => this.#options.onFault(error)),
-      clock,
-      logger,
-      limits,
-      personCacheBytesMax: this.#options.personCacheBytesMax,
-      holdMs: this.#options.holdMs,
-      holdBytesMax: this.#options.holdBytesMax,
+    const session: Session = openSession(this.#options, {
       holdWatch: this.#holdWatch,
-      transforms: this.#options.transforms,
-      derivePersonUuid,
-      duplicates: (partition) => this.#duplicatesOf(partition),
-      messages: {
-        bytesMax: limits.outputBytesMax,
-        payloadBytesMax: limits.deadLetterPayloadBytesMax,
-        deriveRecordUuid,
-        debounce: new WarningDebounce(limits.warningsRememberedMax),
-        digest: (bytes) => createHash('sha256').update(bytes).digest('hex'),
-      },
       metrics: this.#metrics,
+      duplicates: (partition) => this.#duplicatesOf(partition),
       pause: (at) => this.#subscription?.pause(at),
       resume: (at) => {
         if (this.#life.is('running')) this.#subscription?.resume(at);
