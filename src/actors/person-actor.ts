@@ -83,13 +83,15 @@ export interface PersonState {
   readonly teamId: TeamId;
   readonly life: Lifecycle<Mode>;
   /** As last confirmed: the actor's own person, and those that it absorbed. Empty while there is no profile. */
-  persons: ReadonlyMap<PersonUuid, Person>;
+  persons: Map<PersonUuid, Person>;
+  /** Somebody else has `persons`, too: it is copied before it changes. */
+  sharesPersons: boolean;
   /** What is believed of the ids that unsaved events stand on. */
   ids: Map<DistinctId, PersonUuid | undefined>;
-  /** Somebody else has `ids`, too: it is copied before it changes. */
+  /** Somebody else has `ids`, too. */
   sharesIds: boolean;
   /** Persons that were merged away here, and who took their place. */
-  gone: ReadonlyMap<PersonUuid, PersonUuid>;
+  gone: Map<PersonUuid, PersonUuid>;
   /** Somebody else has changed one of the persons: the next save looks, whatever it has to write. */
   isOutdated: boolean;
   waiting: Routed[];
@@ -97,28 +99,30 @@ export interface PersonState {
   /** Actors that have still to yield. */
   awaited: ReadonlySet<ActorRef<PersonMessage>>;
   /** What came before the turn of its `absorb`. */
-  early: ReadonlyMap<ActorRef<PersonMessage>, Yielded>;
+  early: Map<ActorRef<PersonMessage>, Yielded>;
   readonly stash: PersonMessage[];
 }
 
 /** Shared: only actors that merges concern need their own. */
-const NO_ENTRIES: ReadonlyMap<never, never> = new Map<never, never>();
+const NO_GONE: PersonState['gone'] = new Map();
+const NO_EARLY: PersonState['early'] = new Map();
 const NO_ACTORS: ReadonlySet<never> = new Set<never>();
-const NO_IDS: Map<DistinctId, PersonUuid | undefined> = new Map();
+const NO_IDS: PersonState['ids'] = new Map();
 
 export function personState(teamId: TeamId, uuid: PersonUuid, person: Person | undefined): PersonState {
   return {
     teamId,
     life: new Lifecycle(`person ${uuid}`, MOVES, 'open'),
     persons: new Map(person ? [[uuid, person]] : []),
+    sharesPersons: false,
     ids: NO_IDS,
     sharesIds: true,
-    gone: NO_ENTRIES,
+    gone: NO_GONE,
     isOutdated: false,
     waiting: [],
     folding: [],
     awaited: NO_ACTORS,
-    early: NO_ENTRIES,
+    early: NO_EARLY,
     stash: [],
   };
 }
@@ -160,6 +164,7 @@ function take(state: PersonState, message: PersonMessage, derivePersonUuid: Deri
       state.folding = state.waiting.slice(0, message.eventsMax);
       state.waiting = state.waiting.slice(message.eventsMax);
       const believed = { persons: state.persons, ids: state.ids };
+      state.sharesPersons = true;
       state.sharesIds = true;
       const work = personWork(state.teamId, believed, state.folding, derivePersonUuid, state.isOutdated);
       state.isOutdated = false;
@@ -182,12 +187,13 @@ function take(state: PersonState, message: PersonMessage, derivePersonUuid: Deri
       if (early === undefined) state.awaited = new Set([...state.awaited, message.from]);
       else {
         absorb(state, early);
-        state.early = without(state.early, message.from);
+        state.early.delete(message.from);
       }
       return;
     }
     case 'yield': {
       const { persons, ids, gone, waiting, isOutdated } = state;
+      state.sharesPersons = true;
       state.sharesIds = true;
       state.life.move('yielded');
       const yielded = { persons, ids, gone, waiting, isOutdated };
@@ -201,7 +207,10 @@ function take(state: PersonState, message: PersonMessage, derivePersonUuid: Deri
       if (state.awaited.has(message.from)) {
         state.awaited = new Set([...state.awaited].filter((one) => one !== message.from));
         absorb(state, message.yielded);
-      } else state.early = new Map([...state.early, [message.from, message.yielded]]);
+      } else {
+        if (state.early === NO_EARLY) state.early = new Map();
+        state.early.set(message.from, message.yielded);
+      }
       return;
     case 'heard': {
       const { uuid, version } = message.news;
@@ -218,8 +227,8 @@ function take(state: PersonState, message: PersonMessage, derivePersonUuid: Deri
 }
 
 function absorb(state: PersonState, { persons, ids, gone, waiting, isOutdated }: Yielded): void {
-  state.persons = new Map([...state.persons, ...persons]);
-  if (gone.size > 0) state.gone = new Map([...state.gone, ...gone]);
+  for (const [uuid, person] of persons) ownPersons(state).set(uuid, person);
+  for (const [uuid, into] of gone) ownGone(state).set(uuid, into);
   for (const [id, uuid] of ids) ownIds(state).set(id, uuid);
   for (const routed of waiting) state.waiting.push(routed);
   state.isOutdated ||= isOutdated;
@@ -227,13 +236,12 @@ function absorb(state: PersonState, { persons, ids, gone, waiting, isOutdated }:
 
 /** The save's result; ids that only later events stand on follow its merges. */
 function confirm(state: PersonState, { known, merged }: Folded, released: readonly DistinctId[]): void {
-  const persons = new Map(state.persons);
-  for (const { person } of merged) persons.delete(person.uuid);
-  if (merged.length > 0) {
-    state.gone = new Map([...state.gone, ...merged.map(({ person, into }) => [person.uuid, into] as const)]);
+  const persons = ownPersons(state);
+  for (const { person, into } of merged) {
+    persons.delete(person.uuid);
+    ownGone(state).set(person.uuid, into);
   }
   for (const [uuid, person] of known.persons) persons.set(uuid, person);
-  state.persons = persons;
   const own = ownIds(state);
   for (const [id, uuid] of own) own.set(id, survivor(state, uuid));
   for (const [id, uuid] of known.ids) own.set(id, uuid);
@@ -242,21 +250,29 @@ function confirm(state: PersonState, { known, merged }: Folded, released: readon
 
 function rest(state: PersonState, { known }: Folded): void {
   invariant(state.waiting.length + state.stash.length === 0, 'a resting person has nothing to do');
-  state.persons = known.persons;
+  state.persons = new Map(known.persons);
+  state.sharesPersons = false;
   state.ids = NO_IDS;
   state.sharesIds = true;
-  state.gone = NO_ENTRIES;
+  state.gone = NO_GONE;
   state.isOutdated = false;
+}
+
+function ownPersons(state: PersonState): PersonState['persons'] {
+  if (state.sharesPersons) state.persons = new Map(state.persons);
+  state.sharesPersons = false;
+  return state.persons;
+}
+
+function ownGone(state: PersonState): PersonState['gone'] {
+  if (state.gone === NO_GONE) state.gone = new Map();
+  return state.gone;
 }
 
 function ownIds(state: PersonState): PersonState['ids'] {
   if (state.sharesIds) state.ids = new Map(state.ids);
   state.sharesIds = false;
   return state.ids;
-}
-
-function without<Key, Value>(map: ReadonlyMap<Key, Value>, key: Key): ReadonlyMap<Key, Value> {
-  return new Map([...map].filter(([one]) => one !== key));
 }
 
 function survivor({ gone }: PersonState, uuid: PersonUuid | undefined): PersonUuid | undefined {

@@ -49,12 +49,12 @@ export class Router {
     const ownUuid = uuidIn(lookup.resolve(own));
     const otherUuid = other && uuidIn(lookup.resolve(other));
     const uuid = ownUuid ?? otherUuid ?? derivePersonUuid(event.teamId, (other ?? own).distinctId);
-    const handle = persons.activate(event.teamId, uuid, undefined);
+    let handle = persons.activate(event.teamId, uuid, undefined);
     if (ownUuid !== undefined && otherUuid !== undefined && otherUuid !== ownUuid) {
-      this.#join(persons.activate(event.teamId, otherUuid, undefined), handle);
+      handle = this.#join(persons.activate(event.teamId, otherUuid, undefined), handle);
     }
-    if (other) this.#gather(handle, own, ownUuid);
-    if (other) this.#gather(handle, other, otherUuid);
+    if (other) handle = this.#gather(handle, own, ownUuid);
+    if (other) handle = this.#gather(handle, other, otherUuid);
     const slice = this.#slice(handle);
     const standsOn = isWanted || ownUuid !== undefined ? (other ? [own, other] : [own]) : NOBODY;
     for (const identity of standsOn) this.#pin(slice, identity, uuid);
@@ -75,10 +75,14 @@ export class Router {
   }
 
   /** Events of an id without a person wait where that person would be: they go before those that follow. */
-  #gather(handle: PersonHandle, { teamId, distinctId }: Identity, uuid: PersonUuid | undefined): void {
+  #gather(
+    handle: PersonHandle,
+    { teamId, distinctId }: Identity,
+    uuid: PersonUuid | undefined,
+  ): PersonHandle {
     const { derivePersonUuid, persons } = this.#options;
     const lone = uuid === undefined ? persons.activeOf(derivePersonUuid(teamId, distinctId)) : undefined;
-    if (lone) this.#join(lone, handle);
+    return lone ? this.#join(lone, handle) : handle;
   }
 
   #pin(slice: Slice, identity: Identity, uuid: PersonUuid): void {
@@ -96,13 +100,18 @@ export class Router {
     return slice;
   }
 
-  /** What was dispatched to either of them before comes first. */
-  #join(source: PersonHandle, target: PersonHandle): void {
-    if (source === target) return;
+  /**
+   * What was dispatched to either of them before comes first. Gives who takes over: the one with more persons, so that
+   * in a chain of merges nobody moves more than a few times.
+   */
+  #join(one: PersonHandle, other: PersonHandle): PersonHandle {
+    if (one === other) return one;
+    const [source, target] = one.uuids.size > other.uuids.size ? [other, one] : [one, other];
     this.#deliver(source);
     this.#deliver(target);
     this.#options.persons.join(source, target);
     this.#options.onJoined(source, target);
+    return target;
   }
 
   #deliver(handle: PersonHandle): void {
