@@ -2,7 +2,7 @@
 import type { Config } from '../config.ts';
 import type { ListedLetter } from '../console/dead-letters.ts';
 import type { ReplayResult } from '../console/dead-letters-replay.ts';
-import type { ReplayRequest } from '../console/dead-letters-route.ts';
+import type { ReplayAnswer, ReplayRequest } from '../console/dead-letters-route.ts';
 import { LIMITS } from '../limits.ts';
 import { ConsoleClient } from './client.ts';
 import { type Output, runCommand, UsageError } from './command.ts';
@@ -92,15 +92,17 @@ async function list(
   if (total > letters.length) output.line(`the newest ${letters.length} of ${total}; --limit shows more`);
 }
 
-const rowOf = (letter: ListedLetter) => ({
-  time: letter.at.slice(0, 19),
-  reason: letter.reason,
-  event: letter.event,
-  'distinct id': letter.distinct_id,
-  uuid: letter.event_uuid,
-  'came from': letter.source,
-  replay: replayState(letter.replay),
-});
+function rowOf(letter: ListedLetter) {
+  return {
+    time: letter.at.slice(0, 19),
+    reason: letter.reason,
+    event: letter.event,
+    'distinct id': letter.distinct_id,
+    uuid: letter.event_uuid,
+    'came from': letter.source,
+    replay: replayState(letter.replay),
+  };
+}
 
 async function show(client: ConsoleClient, uuid: string, output: Output): Promise<void> {
   const letters = await client.deadLetter(uuid);
@@ -123,40 +125,52 @@ async function replay(
   { filter, uuids, isDry }: Wanted,
   output: Output,
 ): Promise<void> {
-  const requests: ReplayRequest[] = uuids.length === 0 ? [{ ...filter }] : [];
+  const requests: ReplayRequest[] = uuids.length === 0 ? [filter] : [];
   for (let from = 0; from < uuids.length; from += replayMax) {
     requests.push({ uuids: uuids.slice(from, from + replayMax) });
   }
   const results: ReplayResult[] = [];
-  let isOver = false;
   for (const request of requests) {
-    for (let after: string | undefined; !isOver; ) {
-      const asked = { ...request, dry_run: isDry, ...(after !== undefined && { after }) };
-      const answer = await client.replayDeadLetters(asked);
-      for (const result of answer.results) {
-        results.push(result);
-        // Who asks for all of them knows that some have gone before.
-        if (uuids.length === 0 && result.outcome === 'replayed_already') continue;
-        output.record({ ...result });
-        output.line(resultText(result, output.paint));
-      }
-      // What the log does not take now it does not take in the next moment.
-      isOver = answer.results.some(({ outcome }) => outcome === 'not_now' || outcome === 'unknown');
-      if (answer.next === null) break;
-      after = answer.next;
+    for await (const result of answers(client, { ...request, dry_run: isDry })) {
+      results.push(result);
+      // Who asks for all of them knows that some have gone before.
+      if (uuids.length === 0 && result.outcome === 'replayed_already') continue;
+      output.record({ ...result });
+      output.line(resultText(result, output.paint));
     }
+    if (results.some(isRefused)) break;
   }
   for (const line of summaryText(results)) output.line(line);
-  const missing = uuids.filter((uuid) => !results.some(isAbout(uuid)));
-  for (const uuid of missing) process.stderr.write(`there is no dead letter of ${uuid}\n`);
-  const failed =
-    uuids.length === 0 ? isOver : uuids.some((uuid) => !results.filter(isAbout(uuid)).some(isDone));
-  if (failed) process.exitCode = 1;
+  const about = (uuid: string) => results.filter((result) => isAbout(result, uuid));
+  for (const uuid of uuids) {
+    if (about(uuid).length === 0) process.stderr.write(`there is no dead letter of ${uuid}\n`);
+  }
+  if (results.some(isRefused) || uuids.some((uuid) => !about(uuid).some(isDone))) process.exitCode = 1;
 }
 
-const isAbout =
-  (uuid: string) =>
-  ({ id, event_uuid }: ReplayResult): boolean =>
-    [id, event_uuid].includes(uuid.toLowerCase());
+/** One page after another, until there is no more or the log takes no more. */
+async function* answers(client: ConsoleClient, request: ReplayRequest): AsyncGenerator<ReplayResult> {
+  let after: string | null = null;
+  do {
+    const { results, next }: ReplayAnswer = await client.replayDeadLetters({
+      ...request,
+      ...(after !== null && { after }),
+    });
+    yield* results;
+    if (results.some(isRefused)) return;
+    after = next;
+  } while (after !== null);
+}
 
-const isDone = ({ outcome }: ReplayResult): boolean => outcome === 'replayed' || outcome === 'ready';
+/** What the log does not take now it does not take in the next moment. */
+function isRefused({ outcome }: ReplayResult): boolean {
+  return outcome === 'not_now' || outcome === 'unknown';
+}
+
+function isDone({ outcome }: ReplayResult): boolean {
+  return outcome === 'replayed' || outcome === 'ready';
+}
+
+function isAbout({ id, event_uuid }: ReplayResult, uuid: string): boolean {
+  return [id, event_uuid].includes(uuid.toLowerCase());
+}
