@@ -29,6 +29,20 @@ export const MEETINGS = [
   'fence',
   'unfinished list lost or old',
   'replay that was asked for',
+  'save by a fenced owner',
+  'assumption broken by version',
+  'assumption broken by merge',
+  'assumption broken by creation',
+  'assumption broken by identification',
+  'opposite merges',
+  'merge across owners with unsaved work on both sides',
+  'redo that is itself interrupted',
+  'partitions dealt anew',
+  'frozen process',
+  'process cut off from its group',
+  'serialization failure',
+  'deadlock',
+  'failover that lost a save',
 ] as const;
 type Meeting = (typeof MEETINGS)[number];
 
@@ -44,7 +58,7 @@ export function add(counts: Counts, name: string, by: number): void {
 export function count(counts: Counts, ran: Ran, { followed, outputs }: Verdict): void {
   const { store } = ran.world;
   const meet = (name: Meeting, by: number) => add(counts, name, by);
-  for (const [moment, times] of ran.watch.counts(followed.folded)) meet(moment, times);
+  for (const [moment, times] of ran.watch.counts(followed.folded)) add(counts, moment, times);
   meet('merge with unsaved work on both sides', mergesOfUnsaved(ran, followed.folded));
   meet('broken belief', store.broken);
   meet('fence', store.fenced);

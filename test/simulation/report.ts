@@ -42,7 +42,8 @@ export function report(ran: Ran, { failures, followed, outputs }: Verdict, withT
   );
   return [
     `seed ${plan.seed}, ${records.length} records, ${plan.partitions} partitions, hold ${plan.process.holdMs} ms,` +
-      `${plan.small ? ' small limits,' : ''}${plan.mergeIdsMax < IDS_MAX ? ` merges of ${plan.mergeIdsMax} ids,` : ''} weather ${JSON.stringify(plan.weather)}, starts ${plan.startsMs}, stops ${JSON.stringify(plan.stops)}`,
+      `${plan.small ? ' small limits,' : ''}${plan.mergeIdsMax < IDS_MAX ? ` merges of ${plan.mergeIdsMax} ids,` : ''} weather ${JSON.stringify(plan.weather)}, tail ${JSON.stringify(plan.tail)}, starts ${plan.startsMs}`,
+    ...plan.incidents.map((incident) => `  ${JSON.stringify(incident)}`),
     ...failures.map((failure) => `  ! ${failure}`),
     ...table([header, ...lines]),
     ...persons,

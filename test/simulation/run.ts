@@ -5,13 +5,14 @@ import { LOADER_GROUP } from '../../src/loader/loader.ts';
 import type { Metrics } from '../../src/metrics.ts';
 import { type AppendRecord, LogUnavailableError } from '../../src/storage/event-log.ts';
 import { CLICKHOUSE_TOPICS, INGESTION_TOPIC } from '../../src/storage/topics.ts';
-import { advance, settle } from './driver.ts';
+import { Crew } from './crew.ts';
+import { advance } from './driver.ts';
 import { sourceOf } from './follow.ts';
 import type { HistoryEvent } from './history.ts';
-import type { Plan, Stop } from './plan.ts';
+import type { Plan } from './plan.ts';
 import { Random } from './random.ts';
 import { Watch } from './watch.ts';
-import { EPOCH_MS, Process, TOKEN, World } from './world.ts';
+import { EPOCH_MS, TOKEN, World } from './world.ts';
 
 /** A record of the history, where the log has it. */
 export interface SentRecord {
@@ -40,8 +41,7 @@ export async function run(plan: Plan, metrics: Metrics): Promise<Ran> {
   const random = new Random(plan.worldSeed);
   const world = new World({ ...plan, random, metrics });
   const watch = new Watch(world, plan.process.holdMs);
-  world.onDelivered = (process, delivered) => watch.delivered(process, delivered);
-  const crew = new Crew(world, plan, watch);
+  const crew = new Crew(world, plan, watch, random.fork());
   crew.start();
   let replays = 0;
   if (plan.replayAtMs !== undefined) {
@@ -59,17 +59,18 @@ export async function run(plan: Plan, metrics: Metrics): Promise<Ran> {
     records.push({ event, ...position });
     watch.sent(sourceOf(position), event);
   }
-  const settled = await settles(world);
+  const settled = await settles(world, crew);
   await crew.close();
   return { plan, world, records, settled, restarts: crew.restarts, spoilt: crew.spoilt, replays, watch };
 }
 
 /** Lets time pass until all is settled. False: it came to no end, or nothing happened any more. */
-async function settles(world: World): Promise<boolean> {
+async function settles(world: World, crew: Crew): Promise<boolean> {
   const untilMs = world.clock.monotonic() + PATIENCE_MS;
   let before = '';
   let movedMs = 0;
-  while (!isSettled(world) && world.faults.length === 0 && world.clock.monotonic() < untilMs) {
+  const isOver = () => !crew.hasZombies && isSettled(world);
+  while (!isOver() && world.faults.length === 0 && world.clock.monotonic() < untilMs) {
     await advance(world.clock, 250);
     const nowMs = world.clock.monotonic();
     const state = stateOf(world);
@@ -77,7 +78,7 @@ async function settles(world: World): Promise<boolean> {
     else if (nowMs - movedMs > QUIET_MS) return false;
     before = state;
   }
-  return isSettled(world);
+  return isOver();
 }
 
 /** How far everything has come. */
@@ -87,89 +88,6 @@ function stateOf({ store, log, clickhouse }: World): string {
     .map(({ readPosition, held, inFlight }) => [readPosition, held, inFlight]);
   const rows = log.readAll('clickhouse_events_json').length;
   return [store.witness.length, rows, clickhouse.texts('events').length, ...positions].join();
-}
-
-/** Keeps the processes running, and ends them where the plan says. */
-class Crew {
-  readonly #world: World;
-  readonly #plan: Plan;
-  readonly #watch: Watch;
-  readonly #processes = new Set<Process>();
-  /** Of calls, by name. */
-  readonly #steps = new Map<string, number>();
-  restarts = 0;
-  /** Times that a list of unfinished offsets was lost or made old. */
-  spoilt = 0;
-  #closed = false;
-
-  constructor(world: World, plan: Plan, watch: Watch) {
-    this.#world = world;
-    this.#plan = plan;
-    this.#watch = watch;
-    world.onStep = (name, process) => {
-      for (const of of ['every call', name]) this.#steps.set(of, (this.#steps.get(of) ?? 0) + 1);
-      const stop = plan.stops.find(
-        ({ step, of }) => (of === name || of === 'every call') && step === this.#steps.get(of),
-      );
-      if (stop && this.#processes.delete(process)) this.#end(process, stop, name);
-    };
-  }
-
-  start(): void {
-    for (const startMs of this.#plan.startsMs) {
-      if (startMs === 0) this.#begin();
-      else this.#world.clock.after(startMs, () => this.#begin());
-    }
-  }
-
-  /** Stops the processes as a signal does. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    let open = this.#processes.size;
-    for (const process of this.#processes) {
-      process.close().then(
-        () => {
-          open -= 1;
-        },
-        (error) => this.#world.faults.push(String(error)),
-      );
-    }
-    this.#processes.clear();
-    for (let waitedMs = 0; open > 0 && waitedMs < PATIENCE_MS; waitedMs += 100) {
-      await advance(this.#world.clock, 100);
-    }
-    await settle();
-    if (open > 0) this.#world.faults.push('a worker did not close');
-  }
-
-  #begin(): void {
-    if (this.#closed) return;
-    this.#world.note('-- start');
-    Process.start(this.#world, this.#plan.process).then(
-      (process) => this.#processes.add(process),
-      (error) => this.#world.faults.push(String(error)),
-    );
-  }
-
-  #beginAgain(): void {
-    const { spoils } = this.#plan;
-    if (spoils !== undefined && this.#world.store.spoil(spoils)) {
-      this.#world.note(`-- lists of unfinished offsets: ${spoils}`);
-      this.spoilt += 1;
-    }
-    this.#begin();
-  }
-
-  #end(process: Process, { kind, downMs }: Stop, name: string): void {
-    this.#world.note(`-- ${kind} at ${name}`);
-    this.restarts += 1;
-    this.#watch.ended(process, kind);
-    const again = () => this.#world.clock.after(downMs, () => this.#beginAgain());
-    if (kind === 'crash') {
-      process.kill();
-      again();
-    } else void process.close().then(again, (error) => this.#world.faults.push(String(error)));
-  }
 }
 
 /** By the books: everything was read, nothing is held or in flight, and everything produced was loaded. */

@@ -15,8 +15,13 @@ export async function shrink(
     best = smaller;
     return true;
   };
-  for (const stop of plan.stops) await attempt({ ...best, stops: best.stops.filter((one) => one !== stop) });
+  for (const incident of plan.incidents) {
+    await attempt({ ...best, incidents: best.incidents.filter((one) => one !== incident) });
+  }
+  if (best.startsMs.length > 1) await attempt({ ...best, startsMs: best.startsMs.slice(0, -1) as [number] });
   if (best.weather.failures > 0) await attempt({ ...best, weather: { ...best.weather, failures: 0 } });
+  if (best.weather.rollbacks > 0) await attempt({ ...best, weather: { ...best.weather, rollbacks: 0 } });
+  await attempt({ ...best, tail: { delayMsMax: 0, repeats: 0, silent: undefined } });
   for (let length = best.events.length >> 1; length > 0 && tries < triesMax; length >>= 1) {
     for (let from = 0; from < best.events.length && tries < triesMax; ) {
       const events = best.events.filter((_, index) => index < from || index >= from + length);

@@ -33,6 +33,7 @@ export class Member implements Subscription {
   readonly #options: MemberOptions;
   readonly #held = new Map<string, Held>();
   #stopped = false;
+  #frozen = false;
 
   constructor(subscriber: Subscriber, options: MemberOptions) {
     this.subscriber = subscriber;
@@ -41,6 +42,11 @@ export class Member implements Subscription {
 
   holds(at: TopicPartition): boolean {
     return this.#held.has(keyOf(at));
+  }
+
+  /** Number of the partition's assignment, if it has one. */
+  generationOf(at: TopicPartition): number | undefined {
+    return this.#held.get(keyOf(at))?.assignment.generation;
   }
 
   assign(assignment: Assignment): void {
@@ -61,6 +67,16 @@ export class Member implements Subscription {
   /** Looks for records that have come. */
   wake(): void {
     for (const held of this.#held.values()) this.#schedule(held);
+  }
+
+  /** Its process is stopped: it gets no records. */
+  freeze(): void {
+    this.#frozen = true;
+  }
+
+  thaw(): void {
+    this.#frozen = false;
+    this.wake();
   }
 
   pause(at: TopicPartition): void {
@@ -131,8 +147,8 @@ export class Member implements Subscription {
   /** Whether the partition is still ours, flows, and has records for us. */
   #isReady(held: Held): held is Held & { position: number } {
     const { assignment, position, paused } = held;
-    if (paused || position === undefined || this.#held.get(keyOf(assignment)) !== held) return false;
-    return position < this.#options.read(assignment).length;
+    if (this.#frozen || paused || position === undefined) return false;
+    return this.#held.get(keyOf(assignment)) === held && position < this.#options.read(assignment).length;
   }
 
   #deliver(held: Held): void {

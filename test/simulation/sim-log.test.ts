@@ -18,7 +18,7 @@ void t.test('a member that died says nothing, and the others take over', async (
   const second = new Reader('group', [INGESTION_TOPIC]);
   const dying = await log.subscribe(first);
   await until(() => first.held.size === 2);
-  log.drop(dying);
+  dying.die();
   await log.subscribe(second);
   await log.append([makeRecord({ key: 'abc' })]);
   await until(() => second.records.length === 1);

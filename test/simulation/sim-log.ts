@@ -12,7 +12,6 @@ import {
   type PartitionOffsets,
   type Position,
   type Subscriber,
-  type Subscription,
   type TailHandle,
   type TopicPartition,
 } from '../../src/storage/event-log.ts';
@@ -35,6 +34,10 @@ export class SimLog implements EventLog {
   readonly #tails = new Set<(records: readonly LogRecord[]) => void>();
   /** In the order in which they joined. */
   #members: readonly Member[] = [];
+  /** They do not know that their group goes on without them. */
+  readonly #expelled = new Set<Member>();
+  /** Of each group: which member has which partition, members counted in a circle. */
+  readonly #deals = new Map<string, readonly number[]>();
   #generation = 0;
   /** Records without a key go to one partition after another. */
   #nextPartition = 0;
@@ -67,27 +70,42 @@ export class SimLog implements EventLog {
     return appended.map(({ partition, offset }) => ({ partition, offset }));
   }
 
-  async subscribe(subscriber: Subscriber): Promise<Subscription> {
+  async subscribe(subscriber: Subscriber): Promise<Member> {
     if (this.#closed) throw new LogUnavailableError('The log is closed.');
     const member = new Member(subscriber, {
       clock: this.#options.clock,
       read: (at) => this.read(at.topic, at.partition),
       first: (at) => this.#first(at),
       committed: (at) => this.#commits.get(commitKey(subscriber.group, at)),
-      commit: (at, offset) => this.#commits.set(commitKey(subscriber.group, at), offset),
+      commit: (at, offset) => {
+        if (!this.#expelled.has(member)) this.#commits.set(commitKey(subscriber.group, at), offset);
+      },
       leave: () => {
-        this.#members = this.#members.filter((other) => other !== member);
-        this.#rebalance(subscriber.group);
+        if (!this.#expelled.delete(member)) this.#remove(member);
       },
     });
-    this.#members = [...this.#members, member];
-    this.#options.clock.after(0, () => this.#rebalance(subscriber.group));
+    this.#join(member);
     return member;
   }
 
-  /** The subscriber has died: its partitions go to the others without a word to it. */
-  drop(subscription: Subscription): void {
-    this.#members.find((member) => member === subscription)?.die();
+  /** The group deals its partitions anew: partition `p` of each topic to member `deal[p]`, counted in a circle. */
+  deal(group: string, deal: readonly number[]): void {
+    this.#deals.set(group, deal);
+    this.#rebalance(group);
+  }
+
+  /** The group hears nothing of the member: its partitions go to the others, and it goes on with them for a while. */
+  expel(member: Member): void {
+    if (!this.#members.includes(member)) return;
+    this.#expelled.add(member);
+    this.#remove(member);
+  }
+
+  /** An expelled member hears that nothing is its own any more, and joins again. */
+  readmit(member: Member): void {
+    if (!this.#expelled.delete(member)) return;
+    member.revokeOthers([]);
+    this.#join(member);
   }
 
   async tail(
@@ -122,7 +140,7 @@ export class SimLog implements EventLog {
   async close(): Promise<void> {
     this.#closed = true;
     this.#tails.clear();
-    for (const member of this.#members) await member.close();
+    for (const member of [...this.#members, ...this.#expelled]) await member.close();
   }
 
   #first(at: TopicPartition): number {
@@ -160,10 +178,20 @@ export class SimLog implements EventLog {
   }
 
   #wake(): void {
-    for (const member of this.#members) member.wake();
+    for (const member of [...this.#members, ...this.#expelled]) member.wake();
   }
 
-  /** The partitions of a topic are dealt out in turn to the members that subscribed to it. */
+  #join(member: Member): void {
+    this.#members = [...this.#members, member];
+    this.#options.clock.after(0, () => this.#rebalance(member.subscriber.group));
+  }
+
+  #remove(member: Member): void {
+    this.#members = this.#members.filter((other) => other !== member);
+    this.#rebalance(member.subscriber.group);
+  }
+
+  /** The partitions of a topic are dealt out to the members that subscribed to it: in turn, or as `deal` says. */
   #rebalance(group: string): void {
     const members = this.#members.filter((member) => member.subscriber.group === group);
     const owners = new Map<Member, TopicPartition[]>(members.map((member) => [member, []]));
@@ -171,7 +199,8 @@ export class SimLog implements EventLog {
       const interested = members.filter((member) => member.subscriber.topics.includes(topic));
       if (interested.length === 0) continue;
       for (let partition = 0; partition < this.#options.partitions; partition++) {
-        const owner = interested[partition % interested.length];
+        const turn = this.#deals.get(group)?.[partition] ?? partition;
+        const owner = interested[turn % interested.length];
         if (owner) owners.get(owner)?.push({ topic, partition });
       }
     }

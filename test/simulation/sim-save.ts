@@ -106,6 +106,7 @@ function writePersons(store: SimStore, { teamId }: PersonWork, folded: Folded): 
     store.persons.delete(source.uuid);
     const { uuid, createdAtMs, version } = source;
     store.deleted.set(uuid, { uuid, teamId, createdAtMs, version });
+    store.merged.set(uuid, into);
   }
   for (const { distinctId, person, version } of folded.newIds) {
     store.ids.set(identityKey({ teamId, distinctId }), { person, version });

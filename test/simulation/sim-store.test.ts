@@ -8,16 +8,18 @@ import { Wire } from './sim-wire.ts';
 const MERGE_IDS_MAX = 20;
 
 personStoreContract('simulated store', async () => {
-  const tables = new SimStore(() => systemClock.now(), MERGE_IDS_MAX);
+  const tables = new SimStore(() => systemClock.now(), { mergeIdsMax: MERGE_IDS_MAX });
   // Calls cross on their way.
   const wire = new Wire({
     clock: systemClock,
     random: new Random(1),
-    weather: { delayMsMax: 2, failures: 0, fairFromMs: 0 },
+    weather: { delayMsMax: 2, failures: 0, rollbacks: 0, fairFromMs: 0 },
     onStep: () => {},
   });
+  const call = <Result>(name: string, transaction: () => Result) =>
+    wire.call(name, transaction, { lost: () => new Error('the connection was lost') });
   return {
-    store: personStoreOf(tables, (name, transaction) => wire.call(name, transaction)),
+    store: personStoreOf(tables, { read: call, write: call, onSave: (_works, save) => save() }),
     mergeIdsMax: MERGE_IDS_MAX,
     andSees: async () => ({
       persons: [...tables.persons.values()],

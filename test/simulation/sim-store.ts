@@ -34,8 +34,13 @@ import { saveWorks } from './sim-save.ts';
 /** One save: what it folded, in the order in which that was dispatched, and the persons after it. */
 export interface Witnessed {
   readonly atMs: number;
-  readonly offsets: readonly RecordPosition[];
+  readonly offsets: readonly WitnessedOffset[];
   readonly persons: readonly Person[];
+}
+
+export interface WitnessedOffset extends RecordPosition {
+  /** False: nobody asked whether the person was there, since nothing of it changed. */
+  readonly checked: boolean;
 }
 
 export interface MappingRow {
@@ -45,16 +50,30 @@ export interface MappingRow {
 
 interface PartitionRow {
   readonly partition: number;
-  epoch: number;
-  foldedBelow: number;
-  folded: readonly FoldedRange[];
-  progress: Progress;
-  replayFrom: number | undefined;
+  readonly epoch: number;
+  readonly foldedBelow: number;
+  readonly folded: readonly FoldedRange[];
+  readonly progress: Progress;
+  readonly replayFrom: number | undefined;
   /** The list that was saved last, and the one before. */
-  unfinished: readonly (readonly OffsetRange[])[];
+  readonly unfinished: readonly (readonly OffsetRange[])[];
 }
 
 const GROUP_TYPES_MAX = 5;
+/** As many transactions can be lost. */
+const SNAPSHOTS_MAX = 3;
+
+interface Snapshot {
+  readonly tables: readonly ReadonlyMap<unknown, unknown>[];
+  readonly witnessed: number;
+}
+
+export interface SimStoreOptions {
+  /** Distinct ids that one merge may move. */
+  readonly mergeIdsMax?: number;
+  /** Transactions can be lost, after they were committed. */
+  readonly canLose?: boolean;
+}
 
 /** The tables. */
 export class SimStore {
@@ -62,6 +81,8 @@ export class SimStore {
   /** By `identityKey`. */
   readonly ids = new Map<string, MappingRow>();
   readonly deleted = new Map<PersonUuid, DeletedPerson>();
+  /** Into whom each person was merged. */
+  readonly merged = new Map<PersonUuid, PersonUuid>();
   /** By `groupKey`. */
   readonly groups = new Map<string, Group>();
   readonly witness: Witnessed[] = [];
@@ -73,21 +94,54 @@ export class SimStore {
   readonly #partitions = new Map<string, PartitionRow>();
   readonly #nowMs: () => number;
   readonly #mergeIdsMax: number;
+  readonly #canLose: boolean;
+  /** Before each of the last transactions, the newest first. */
+  #snapshots: readonly Snapshot[] = [];
 
-  /** `mergeIdsMax`: distinct ids that one merge may move. */
-  constructor(nowMs: () => number, mergeIdsMax = Number.POSITIVE_INFINITY) {
+  constructor(nowMs: () => number, { mergeIdsMax, canLose }: SimStoreOptions = {}) {
     this.#nowMs = nowMs;
-    this.#mergeIdsMax = mergeIdsMax;
+    this.#mergeIdsMax = mergeIdsMax ?? Number.POSITIVE_INFINITY;
+    this.#canLose = canLose ?? false;
   }
 
-  acquire(key: PartitionKey, firstOffset: number): Acquired {
+  /** Raises the epoch, and tells where the partition stands. */
+  take(key: PartitionKey, firstOffset: number): Omit<Acquired, 'folded'> {
+    this.#begin();
     const row = this.#partitions.get(partitionName(key)) ?? newPartition(key.partition, firstOffset);
-    this.#partitions.set(partitionName(key), row);
-    row.epoch += 1;
-    const { epoch, foldedBelow, folded, progress } = row;
+    const epoch = row.epoch + 1;
+    this.#partitions.set(partitionName(key), { ...row, epoch });
+    const { foldedBelow, progress } = row;
     const isWhole = JSON.stringify(progress.unfinished) === JSON.stringify(row.unfinished[0]);
     const asked = row.replayFrom === undefined ? {} : { replayFrom: row.replayFrom };
-    return { epoch, foldedBelow, folded, progress, isWhole, ...asked };
+    return { epoch, foldedBelow, progress, isWhole, ...asked };
+  }
+
+  foldedOf(key: PartitionKey): readonly FoldedRange[] {
+    return this.#partitions.get(partitionName(key))?.folded ?? [];
+  }
+
+  /** The last transactions, so many of them, are lost. Gives how many of those were saves that folded something. */
+  lose(transactions: number): number {
+    const snapshot = this.#snapshots[Math.min(transactions, this.#snapshots.length) - 1];
+    if (snapshot === undefined) return 0;
+    this.#tables.forEach((table, index) => {
+      table.clear();
+      for (const [key, row] of snapshot.tables[index] ?? []) table.set(key, row);
+    });
+    this.#snapshots = [];
+    return this.witness.splice(snapshot.witnessed).length;
+  }
+
+  get #tables(): readonly Map<unknown, unknown>[] {
+    const { persons, ids, deleted, merged, groups } = this;
+    return [persons, ids, deleted, merged, groups, this.#groupTypes, this.#partitions];
+  }
+
+  /** A transaction that may be lost begins. */
+  #begin(): void {
+    if (!this.#canLose) return;
+    const snapshot = { tables: this.#tables.map((table) => new Map(table)), witnessed: this.witness.length };
+    this.#snapshots = [snapshot, ...this.#snapshots].slice(0, SNAPSHOTS_MAX);
   }
 
   findByIds(ids: readonly Identity[]): readonly Found[] {
@@ -127,6 +181,7 @@ export class SimStore {
 
   save(partitions: readonly PartitionEpoch[], works: readonly PersonWork[]): readonly Saved[] {
     this.#checkEpochs(partitions);
+    this.#begin();
     const { saved, recorded } = saveWorks(this, works, this.#mergeIdsMax);
     const folded = new Map<PersonWork, readonly WorkRecord[]>();
     const persons: Person[] = [];
@@ -138,39 +193,47 @@ export class SimStore {
       folded.set(work, offsets);
       persons.push(...one.folded.known.persons.values());
     });
-    const offsets = [...folded.values()].flat().toSorted((a, b) => a.order - b.order);
+    const offsets = [...folded]
+      .flatMap(([{ checked }, records]) => records.map((record) => ({ ...record, checked })))
+      .toSorted((a, b) => a.order - b.order);
     if (offsets.length > 0) this.witness.push({ atMs: this.#nowMs(), offsets, persons });
     for (const { key } of partitions) {
-      const row = this.#row(key);
+      const ranges: FoldedRange[] = [];
       for (const [work, what] of recorded) {
         const own = (folded.get(work) ?? []).filter(({ partition }) => partition === key.partition);
-        const ranges = rangesOf(own.map(({ offset }) => offset));
-        row.folded = [...row.folded, ...ranges.map((range) => ({ ...range, ...what }))];
+        for (const range of rangesOf(own.map(({ offset }) => offset))) ranges.push({ ...range, ...what });
       }
-      row.folded = row.folded.toSorted((a, b) => a.from - b.from);
+      if (ranges.length === 0) continue;
+      const row = this.#row(key);
+      this.#keep(key, { ...row, folded: [...row.folded, ...ranges].toSorted((a, b) => a.from - b.from) });
     }
     return saved;
   }
 
   saveProgress(partitions: readonly PartitionSave[]): void {
     this.#checkEpochs(partitions);
+    this.#begin();
     for (const { key, progress, foldedBelow } of partitions) {
       const row = this.#row(key);
-      row.progress = progress;
-      row.replayFrom = undefined;
-      row.unfinished = [progress.unfinished, ...row.unfinished.slice(0, 1)];
-      row.foldedBelow = Math.max(row.foldedBelow, foldedBelow);
-      row.folded = row.folded.filter(({ to }) => to >= row.foldedBelow);
+      const below = Math.max(row.foldedBelow, foldedBelow);
+      this.#keep(key, {
+        ...row,
+        progress,
+        replayFrom: undefined,
+        unfinished: [progress.unfinished, ...row.unfinished.slice(0, 1)],
+        foldedBelow: below,
+        folded: row.folded.filter(({ to }) => to >= below),
+      });
     }
   }
 
   /** Every list of unfinished offsets is lost, or becomes the one before it. Gives whether that made a difference. */
   spoil(how: 'lost' | 'old'): boolean {
     let isSpoilt = false;
-    for (const row of this.#partitions.values()) {
+    for (const [name, row] of this.#partitions) {
       const unfinished = (how === 'old' ? row.unfinished[1] : undefined) ?? [];
       if (JSON.stringify(unfinished) === JSON.stringify(row.progress.unfinished)) continue;
-      row.progress = { ...row.progress, unfinished };
+      this.#partitions.set(name, { ...row, progress: { ...row.progress, unfinished } });
       isSpoilt = true;
     }
     return isSpoilt;
@@ -178,12 +241,11 @@ export class SimStore {
 
   /** Asks for everything from `offset` on to be read again. False: nothing of the partition was read before. */
   askReplay(partition: number, offset: number): boolean {
-    const rows = [...this.#partitions.values()].filter((row) => row.partition === partition);
-    for (const row of rows) {
-      row.epoch += 1;
-      row.replayFrom = offset;
+    const rows = [...this.#partitions].filter(([, row]) => row.partition === partition);
+    for (const [name, row] of rows) {
+      this.#partitions.set(name, { ...row, epoch: row.epoch + 1, replayFrom: offset });
     }
-    return rows.some(({ progress }) => progress.readPosition > offset);
+    return rows.some(([, { progress }]) => progress.readPosition > offset);
   }
 
   /** Where every partition of the log stands, by the last progress saved. */
@@ -221,6 +283,10 @@ export class SimStore {
     return row;
   }
 
+  #keep(key: PartitionKey, row: PartitionRow): void {
+    this.#partitions.set(partitionName(key), row);
+  }
+
   #checkEpochs(partitions: readonly PartitionEpoch[]): void {
     for (const { key, epoch } of partitions) {
       if (this.#row(key).epoch !== epoch) {
@@ -231,19 +297,27 @@ export class SimStore {
   }
 }
 
-/** The store as a process reaches it: `call` decides when a transaction happens, and what is heard of it. */
-export function personStoreOf(
-  store: SimStore,
-  call: <Result>(name: string, transaction: () => Result) => Promise<Result>,
-): PersonStore {
+/** How a process reaches the store: when a transaction happens, and what is heard of it. */
+export interface StoreCalls {
+  readonly read: Call;
+  readonly write: Call;
+  /** Runs a save. */
+  readonly onSave: (works: readonly PersonWork[], save: () => readonly Saved[]) => readonly Saved[];
+}
+type Call = <Result>(name: string, transaction: () => Result) => Promise<Result>;
+
+export function personStoreOf(store: SimStore, { read, write, onSave }: StoreCalls): PersonStore {
   return {
-    acquire: (key, firstOffset) => call('acquire', () => store.acquire(key, firstOffset)),
-    findByIds: (ids) => call('findByIds', () => store.findByIds(ids)),
-    findRecorded: (persons, groups) => call('findRecorded', () => store.findRecorded(persons, groups)),
-    groupTypes: (types) => call('groupTypes', () => store.groupTypes(types)),
-    findGroups: (groups) => call('findGroups', () => store.findGroups(groups)),
-    save: (partitions, works) => call('save', () => store.save(partitions, works)),
-    saveProgress: (partitions) => call('saveProgress', () => store.saveProgress(partitions)),
+    acquire: async (key, firstOffset) => {
+      const taken = await write('acquire', () => store.take(key, firstOffset));
+      return { ...taken, folded: await read('foldedOf', () => store.foldedOf(key)) };
+    },
+    findByIds: (ids) => read('findByIds', () => store.findByIds(ids)),
+    findRecorded: (persons, groups) => read('findRecorded', () => store.findRecorded(persons, groups)),
+    groupTypes: (types) => write('groupTypes', () => store.groupTypes(types)),
+    findGroups: (groups) => read('findGroups', () => store.findGroups(groups)),
+    save: (partitions, works) => write('save', () => onSave(works, () => store.save(partitions, works))),
+    saveProgress: (partitions) => write('saveProgress', () => store.saveProgress(partitions)),
   };
 }
 

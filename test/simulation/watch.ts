@@ -4,10 +4,20 @@ import type { LogRecord } from '../../src/storage/event-log.ts';
 import { type FoldedRecord, isHoldable, sourceOf } from './follow.ts';
 import type { HistoryEvent } from './history.ts';
 import { outputsOf } from './outputs.ts';
+import type { Process } from './process.ts';
+import { type RivalMoment, Rivals } from './rivals.ts';
 import { identityKey } from './sim-store.ts';
-import { type Process, TEAM, type World } from './world.ts';
+import { TEAM, type World } from './world.ts';
 
 export type Moment =
+  | RivalMoment
+  | 'serialization failure'
+  | 'deadlock'
+  | 'partitions dealt anew'
+  | 'frozen process'
+  | 'process cut off from its group'
+  | 'failover'
+  | 'failover that lost a save'
   | 'crash inside a save'
   | 'crash after a save and before its rows'
   | 'crash after rows and before progress'
@@ -22,6 +32,7 @@ const DISPATCH_MS = 20;
 export class Watch {
   readonly #world: World;
   readonly #holdMs: number;
+  readonly #rivals: Rivals;
   readonly #counts = new Map<Moment, number>();
   /** By source. */
   readonly #events = new Map<string, HistoryEvent>();
@@ -38,13 +49,36 @@ export class Watch {
   constructor(world: World, holdMs: number) {
     this.#world = world;
     this.#holdMs = holdMs;
+    const rivals = new Rivals(world, this);
+    this.#rivals = rivals;
+    world.onDelivered = (process, records) => this.#onDelivered(process, records);
+    world.onRolledBack = (how) => this.met(how);
+    world.onSave = (process, works, save) => rivals.onSave(process, works, save);
   }
 
   sent(source: string, event: HistoryEvent): void {
     this.#events.set(source, event);
   }
 
-  delivered(process: Process, records: readonly LogRecord[]): void {
+  met(moment: Moment): void {
+    this.#counts.set(moment, (this.#counts.get(moment) ?? 0) + 1);
+  }
+
+  /** Events that the process has read and nobody has folded. */
+  unsaved(process: Process): readonly HistoryEvent[] {
+    const events: HistoryEvent[] = [];
+    for (const source of this.#delivered.get(process)?.keys() ?? []) {
+      const event = this.#events.get(source);
+      if (event?.fault === 'none' && !this.#isFolded(source)) events.push(event);
+    }
+    return events;
+  }
+
+  get processes(): Iterable<Process> {
+    return this.#delivered.keys();
+  }
+
+  #onDelivered(process: Process, records: readonly LogRecord[]): void {
     const nowMs = this.#world.clock.monotonic();
     const own = this.#delivered.get(process) ?? new Map<string, number>();
     this.#delivered.set(process, own);
@@ -52,7 +86,7 @@ export class Watch {
       const source = sourceOf(record);
       own.set(source, nowMs);
       const isFolded = this.#isFolded(source);
-      if (isFolded && !this.#isFinished(record)) this.#count('replay of a folded record');
+      if (isFolded && !this.#isFinished(record)) this.met('replay of a folded record');
       const event = this.#events.get(source);
       if (event === undefined || isFolded || !this.#waits(event)) continue;
       if (nowMs - event.atMs > this.#holdMs) this.#late.add(source);
@@ -61,6 +95,7 @@ export class Watch {
 
   /** The process ends now: at once, or after it has finished what it can. */
   ended(process: Process, kind: 'crash' | 'stop'): void {
+    this.#rivals.interrupted(process);
     const nowMs = this.#world.clock.monotonic();
     const own = this.#delivered.get(process) ?? new Map<string, number>();
     for (const [source, atMs] of own) {
@@ -69,14 +104,14 @@ export class Watch {
       if (this.#waits(event)) this.#orphans.add(source);
     }
     if (kind === 'stop') return;
-    if (process.hasSent('save')) this.#count('crash inside a save');
-    if (process.hasSent('insert')) this.#count('crash inside an insert into ClickHouse');
+    if (process.hasSent('save')) this.met('crash inside a save');
+    if (process.hasSent('insert')) this.met('crash inside an insert into ClickHouse');
     const { rows, deadLetters } = outputsOf(this.#world);
     const sent = new Set([...rows, ...deadLetters].map(({ source }) => source));
     const saved = [...own.keys()].filter((source) => this.#isFolded(source));
-    if (saved.some((source) => !sent.has(source))) this.#count('crash after a save and before its rows');
+    if (saved.some((source) => !sent.has(source))) this.met('crash after a save and before its rows');
     if (saved.some((source) => sent.has(source) && !this.#isFinished(positionOf(source)))) {
-      this.#count('crash after rows and before progress');
+      this.met('crash after rows and before progress');
     }
   }
 
@@ -84,8 +119,8 @@ export class Watch {
   counts(folded: ReadonlyMap<string, FoldedRecord>): ReadonlyMap<Moment, number> {
     for (const [source, { record, atMs }] of folded) {
       if (!isHoldable(record.event) || atMs <= record.event.atMs) continue;
-      if (this.#orphans.has(source)) this.#count('held event released after a restart');
-      if (this.#late.has(source)) this.#count('held event released after a backlog');
+      if (this.#orphans.has(source)) this.met('held event released after a restart');
+      if (this.#late.has(source)) this.met('held event released after a backlog');
     }
     return this.#counts;
   }
@@ -100,6 +135,11 @@ export class Watch {
 
   #isFolded(source: string): boolean {
     const { witness } = this.#world.store;
+    // A failover took some of it back.
+    if (witness.length < this.#witnessed) {
+      this.#witnessed = 0;
+      this.#folded.clear();
+    }
     for (; this.#witnessed < witness.length; this.#witnessed++) {
       for (const offset of witness[this.#witnessed]?.offsets ?? []) this.#folded.add(sourceOf(offset));
     }
@@ -111,10 +151,6 @@ export class Watch {
     const progress = this.#world.store.progressOf(partition);
     if (progress === undefined || offset >= progress.readPosition) return false;
     return !progress.unfinished.some(({ from, to }) => from <= offset && offset <= to);
-  }
-
-  #count(moment: Moment): void {
-    this.#counts.set(moment, (this.#counts.get(moment) ?? 0) + 1);
   }
 }
 
