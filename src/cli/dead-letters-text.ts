@@ -3,6 +3,7 @@ import type { ReplayRecord, ShownLetter } from '../console/dead-letters.ts';
 import type { ReplayResult } from '../console/dead-letters-replay.ts';
 import { DEAD_LETTER_REASONS, type DeadLetterReason } from '../event/outcome.ts';
 import { parseTimestamp } from '../event/timestamp.ts';
+import { INGESTION_TOPIC } from '../storage/topics.ts';
 import { UsageError } from './command.ts';
 import { type Paint, plain } from './terminal.ts';
 
@@ -86,7 +87,7 @@ function adviceOf(reason: string): Advice {
 
 function replayText({ replay, impossible, has_row, event_uuid }: ShownLetter): string {
   if (replay !== null && replay.partition !== null) {
-    return `went back on ${replay.noted_at}, as events_plugin_ingestion:${replay.partition}:${replay.offset}`;
+    return `went back on ${replay.noted_at}, as ${INGESTION_TOPIC}:${replay.partition}:${replay.offset}`;
   }
   if (replay !== null) {
     return `noted on ${replay.noted_at}, and then a process died or the log did not answer: ${
@@ -96,6 +97,9 @@ function replayText({ replay, impossible, has_row, event_uuid }: ShownLetter): s
   if (impossible !== null) return `cannot go back: ${impossible}`;
   return has_row ? 'not needed: its row is there' : `npm run dead-letters -- replay ${event_uuid}`;
 }
+
+/** `partition:offset`, and the topic where it is another one than that of events. */
+export const placeText = (source: string): string => source.replace(`${INGESTION_TOPIC}:`, '');
 
 /** In a table. */
 export function replayState(replay: ReplayRecord | null): string {
@@ -120,7 +124,7 @@ export function resultText(
   const [words, style] = OUTCOMES[outcome];
   const place =
     outcome === 'replayed' && replay?.partition != null
-      ? `events_plugin_ingestion:${replay.partition}:${replay.offset}`
+      ? `${INGESTION_TOPIC}:${replay.partition}:${replay.offset}`
       : detail;
   const about = `${event_uuid}  ${plain(event)}  ${reason}`;
   return `${paint(style, words.padEnd(16))}  ${about}${place === '' ? '' : `  (${plain(place)})`}`;

@@ -7,7 +7,14 @@ import { LIMITS } from '../limits.ts';
 import { ConsoleClient } from './client.ts';
 import { type Output, runCommand, UsageError } from './command.ts';
 import { findRunning } from './connect.ts';
-import { replayState, resultText, sinceTime, summaryText, wholeText } from './dead-letters-text.ts';
+import {
+  placeText,
+  replayState,
+  resultText,
+  sinceTime,
+  summaryText,
+  wholeText,
+} from './dead-letters-text.ts';
 
 const HELP = `Usage: npm run dead-letters -- list [--reason R] [--since T] [--limit N]
        npm run dead-letters -- show UUID
@@ -83,7 +90,7 @@ async function list(
     for (const letter of letters) output.record({ ...letter });
     return;
   }
-  output.rows(letters.map(rowOf), 'no dead letters');
+  output.rows(rowsOf(letters), 'no dead letters');
   const all = Object.entries(counts);
   if (all.length === 0) return;
   output.line('');
@@ -92,16 +99,17 @@ async function list(
   if (total > letters.length) output.line(`the newest ${letters.length} of ${total}; --limit shows more`);
 }
 
-function rowOf(letter: ListedLetter) {
-  return {
+function rowsOf(letters: readonly ListedLetter[]) {
+  const someWentBack = letters.some(({ replay }) => replay !== null);
+  return letters.map((letter) => ({
     time: letter.at.slice(0, 19),
     reason: letter.reason,
     event: letter.event,
     'distinct id': letter.distinct_id,
     uuid: letter.event_uuid,
-    'came from': letter.source,
-    replay: replayState(letter.replay),
-  };
+    from: placeText(letter.source),
+    ...(someWentBack && { 'went back': replayState(letter.replay) }),
+  }));
 }
 
 async function show(client: ConsoleClient, uuid: string, output: Output): Promise<void> {
