@@ -154,7 +154,7 @@ export const LIMITS = {
     closeCommitMs: 1_000,
     identityCacheBytesMax: 64 * MIB,
     /** Distinct ids that one merge moves; a merge of more is a dead letter. */
-    mergeIdsMax: 10_000,
+    mergeIdsMax: 50_000,
     /** Bytes of one record on an output topic. */
     outputBytesMax: 1_000_000,
     /** Bytes of a too large record that its dead letter keeps. */

@@ -1,21 +1,25 @@
 /** Persons and ids while events are being folded. Nobody else sees it before it is finished. */
 import type { DerivePersonUuid, DistinctId, PersonUuid, TeamId } from '../event/ids.ts';
-import type { Known, MergedAway, NewId } from './known.ts';
+import type { Known, MergedAway, NewId, Seen } from './known.ts';
 import type { Person } from './person.ts';
 import type { Work } from './work.ts';
 
 /** A deleted person's row has a version this much higher: whatever was on its way before loses to it. */
 const DELETED_VERSION_STEP = 100;
 
-export class Draft implements Known {
+export class Draft implements Seen {
+  /** Whom an id belongs to, after the merges so far. */
+  readonly ids: Seen['ids'] = { get: (id) => this.#survivorOf(this.#givenIds.get(id)) };
   readonly #before: Known;
   /** Copied with the first change: most folds change nothing. */
   #persons: Map<PersonUuid, Person> | undefined;
+  /** Merges do not move ids: they are followed when somebody asks. */
   #ids: Map<DistinctId, PersonUuid | undefined> | undefined;
   readonly #newIds = new Map<DistinctId, TeamId>();
-  /** New ids whose first person of this fold was merged away. */
-  readonly #moved = new Set<DistinctId>();
-  readonly #merged = new Map<PersonUuid, MergedAway>();
+  /** With the versions of their deletion, in the order of the merges. */
+  readonly #merged: Person[] = [];
+  /** Who took the place of each of them. */
+  readonly #into = new Map<PersonUuid, PersonUuid>();
 
   constructor(before: Known) {
     this.#before = before;
@@ -25,7 +29,7 @@ export class Draft implements Known {
     return this.#persons ?? this.#before.persons;
   }
 
-  get ids(): ReadonlyMap<DistinctId, PersonUuid | undefined> {
+  get #givenIds(): Known['ids'] {
     return this.#ids ?? this.#before.ids;
   }
 
@@ -47,8 +51,18 @@ export class Draft implements Known {
   /** Who has taken this person's place, if somebody has. */
   survivor(uuid: PersonUuid): PersonUuid {
     let last = uuid;
-    for (let gone = this.#merged.get(last); gone; gone = this.#merged.get(last)) last = gone.into;
+    for (let into = this.#into.get(last); into; into = this.#into.get(last)) last = into;
+    // Whoever asks next has one step to go, however long the chain has become.
+    for (let one = uuid; one !== last; ) {
+      const into = this.#into.get(one) ?? last;
+      this.#into.set(one, last);
+      one = into;
+    }
     return last;
+  }
+
+  #survivorOf(uuid: PersonUuid | undefined): PersonUuid | undefined {
+    return uuid === undefined ? undefined : this.survivor(uuid);
   }
 
   /** What the event's stages decided. */
@@ -64,13 +78,15 @@ export class Draft implements Known {
 
   #merge(source: Person, into: PersonUuid): void {
     this.#ownPersons().delete(source.uuid);
-    const version = Math.max(source.version, 0) + DELETED_VERSION_STEP;
-    this.#merged.set(source.uuid, { person: { ...source, version }, into });
-    for (const [id, uuid] of this.ids) {
-      if (uuid !== source.uuid) continue;
-      this.#ownIds().set(id, into);
-      this.#moved.add(id);
-    }
+    this.#merged.push({ ...source, version: Math.max(source.version, 0) + DELETED_VERSION_STEP });
+    this.#into.set(source.uuid, into);
+  }
+
+  #idsAfter(): Known['ids'] {
+    if (this.#into.size === 0) return this.#givenIds;
+    const ids = new Map<DistinctId, PersonUuid | undefined>();
+    for (const [id, uuid] of this.#givenIds) ids.set(id, this.#survivorOf(uuid));
+    return ids;
   }
 
   finish(derivePersonUuid: DerivePersonUuid): {
@@ -86,18 +102,20 @@ export class Draft implements Known {
       this.#ownPersons().set(uuid, saved);
       written.push(saved);
     }
+    const ids = this.#idsAfter();
     const newIds: NewId[] = [];
     for (const [distinctId, teamId] of this.#newIds) {
-      const person = this.ids.get(distinctId);
+      const person = ids.get(distinctId);
       if (person === undefined) continue;
-      const isDerived = !this.#moved.has(distinctId) && derivePersonUuid(teamId, distinctId) === person;
+      const isMoved = person !== this.#givenIds.get(distinctId);
+      const isDerived = !isMoved && derivePersonUuid(teamId, distinctId) === person;
       newIds.push({ distinctId, person, version: isDerived ? 0 : 1 });
     }
     return {
-      known: { persons: this.persons, ids: this.ids },
+      known: { persons: this.persons, ids },
       written,
       newIds,
-      merged: [...this.#merged.values()].map((one) => ({ ...one, into: this.survivor(one.into) })),
+      merged: this.#merged.map((person) => ({ person, into: this.survivor(person.uuid) })),
     };
   }
 }

@@ -8,6 +8,12 @@ export interface Known {
   readonly ids: ReadonlyMap<DistinctId, PersonUuid | undefined>;
 }
 
+/** What one event sees of that. */
+export interface Seen {
+  readonly persons: Pick<Known['persons'], 'get'>;
+  readonly ids: Pick<Known['ids'], 'get'>;
+}
+
 /** A distinct id that gets its first person. Version 0: the person's UUID is the one derived from the id. */
 export interface NewId {
   readonly distinctId: DistinctId;

@@ -5,7 +5,7 @@ import type { JsonObject } from '../event/json.ts';
 import type { DeadLetterReason } from '../event/outcome.ts';
 import type { PersonMode } from '../event/rows.ts';
 import type { ResolvedGroups } from './group.ts';
-import type { Known } from './known.ts';
+import type { Seen } from './known.ts';
 import type { Person } from './person.ts';
 
 export interface Work {
@@ -14,7 +14,7 @@ export interface Work {
   /** It was folded before: nothing may change. */
   readonly repeat: boolean;
   /** Persons and ids as the events before it left them. */
-  readonly known: Known;
+  readonly known: Seen;
   /** Persons with more ids than one merge may move. */
   readonly overfull: ReadonlySet<PersonUuid>;
   /** The event's properties as its row will have them. */

@@ -2,7 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { asDistinctId, asPersonUuid, asTeamId, type PersonUuid, type TeamId } from '../../src/event/ids.ts';
 import type { JsonObject } from '../../src/event/json.ts';
-import { LIMITS } from '../../src/limits.ts';
 import { silentLogger } from '../../src/logger.ts';
 import type { PersonWork } from '../../src/storage/person-store.ts';
 import { GROUP_COLUMNS, type GroupRow, toGroup } from '../../src/storage/postgres/group-rows.ts';
@@ -23,6 +22,9 @@ import {
 } from '../support/person-works.ts';
 import { withPostgres } from '../support/postgres.ts';
 
+/** Few, so that a test is quick; as many as there really are: `large-merges.test.ts`. */
+const MERGE_IDS_MAX = 20;
+
 interface Opened extends StoreUnderTest {
   readonly postgres: Postgres;
 }
@@ -31,8 +33,8 @@ async function open(t: Test): Promise<Opened> {
   const { postgres } = await withPostgres(t);
   return {
     postgres,
-    store: createPersonStore(postgres),
-    mergeIdsMax: LIMITS.worker.mergeIdsMax,
+    store: createPersonStore(postgres, { mergeIdsMax: MERGE_IDS_MAX }),
+    mergeIdsMax: MERGE_IDS_MAX,
     async andSees() {
       const persons = await postgres.query<PersonRow>(`SELECT ${PERSON_COLUMNS} FROM posthog_person p`);
       const mappings = await postgres.query<{
@@ -93,6 +95,23 @@ function counting(postgres: Postgres): { postgres: Postgres; statements: string[
     },
   };
 }
+
+t.test('no statement moves more ids than one merge may', async (t) => {
+  const { postgres, statements } = counting((await open(t)).postgres);
+  const owner = await Owner.take(createPersonStore(postgres, { mergeIdsMax: MERGE_IDS_MAX }));
+  await owner.write(set('new', {}));
+  for (const name of ['ann', 'bob', 'cat']) {
+    const others = Array.from({ length: 14 }, (_, index) => `${name}${index}`);
+    await owner.write(...others.map((other) => identify(name, other)));
+  }
+  const work = await owner.work(...['ann', 'bob', 'cat'].map((name) => mergeDangerously('new', name)));
+  statements.length = 0;
+  const [saved] = await owner.save(work);
+  t.equal(saved?.kind === 'saved' && saved.moved.length, 45);
+  t.equal(statements.filter((text) => text.includes('SET person_id')).length, 3);
+  const { rows } = await postgres.query('SELECT DISTINCT person_id FROM posthog_persondistinctid');
+  t.equal(rows.length, 1);
+});
 
 t.test('a save takes no statement that it does not need', async (t) => {
   const { postgres, statements } = counting((await open(t)).postgres);

@@ -35,10 +35,8 @@ const FIND_DELETED = `
   SELECT m.team_id, m.uuid, round(extract(epoch from m.created_at) * 1000)::float8 AS created_ms, m.version
   FROM tributary_merged m WHERE m.uuid = ANY($1::uuid[])`;
 
-export function createPersonStore(
-  postgres: Postgres,
-  options: SaveOptions = { witness: false },
-): PersonStore {
+export function createPersonStore(postgres: Postgres, options: Partial<SaveOptions> = {}): PersonStore {
+  const saveOptions: SaveOptions = { witness: false, mergeIdsMax: LIMITS.worker.mergeIdsMax, ...options };
   const findReferences = referenceFinder();
   return {
     acquire: (key, firstOffset) => acquire(postgres, key, firstOffset),
@@ -67,7 +65,7 @@ export function createPersonStore(
     async save(partitions, works) {
       for (let tries = 1; ; tries++) {
         try {
-          return await saveWorks(postgres, findReferences, partitions, works, options);
+          return await saveWorks(postgres, findReferences, partitions, works, saveOptions);
         } catch (error) {
           // The next one sees what was in its way, and leaves out what stands on something else.
           if (isConflict(error) && tries < limits.saveTriesMax) continue;

@@ -1,13 +1,10 @@
 /** Whether what a save's works stand on is so: locks their persons, looks where their ids lead, folds again. */
 import type { PersonUuid } from '../../event/ids.ts';
-import { LIMITS } from '../../limits.ts';
 import type { Folded } from '../../person/fold.ts';
 import type { Person } from '../../person/person.ts';
 import type { PersonWork } from '../person-store.ts';
 import { PERSON_COLUMNS, type PersonRow, toPerson } from './person-row.ts';
 import type { Queryable } from './pool.ts';
-
-const { mergeIdsMax } = LIMITS.worker;
 
 /** In id order, so that two saves never wait for each other in a circle. */
 const LOCK_PERSONS = `
@@ -22,9 +19,10 @@ const READ_MAPPINGS = `
   JOIN posthog_persondistinctid d ON d.team_id = asked.team_id AND d.distinct_id = asked.distinct_id`;
 
 /** Counts no further than it has to. */
-const FIND_OVERFULL = `
-  SELECT p.id FROM unnest($1::bigint[]) AS p (id) WHERE EXISTS (
-    SELECT FROM posthog_persondistinctid d WHERE d.person_id = p.id OFFSET ${mergeIdsMax} LIMIT 1)`;
+const COUNT_IDS = `
+  SELECT p.id, (SELECT count(*) FROM (
+    SELECT FROM posthog_persondistinctid d WHERE d.person_id = p.id LIMIT $2::bigint + 1) AS own) AS ids
+  FROM unnest($1::bigint[]) AS p (id)`;
 
 /** A work whose beliefs held, and its fold on the rows as they are. */
 export interface Confirmed {
@@ -39,6 +37,9 @@ interface Locked {
   readonly id: number;
   readonly version: number;
 }
+
+/** How many distinct ids lead to persons that may be merged away; counted no further than one merge goes. */
+export type IdCounts = ReadonlyMap<PersonUuid, number>;
 
 type LockedPersons = ReadonlyMap<PersonUuid, Locked>;
 
@@ -56,12 +57,20 @@ interface Concern {
   readonly persons: readonly PersonUuid[];
 }
 
-/** The works whose beliefs hold, their persons locked. */
+export interface Checked {
+  /** The works whose beliefs hold, their persons locked. */
+  readonly confirmed: readonly Confirmed[];
+  readonly rowIds: RowIds;
+  readonly idCounts: IdCounts;
+}
+
+/** `mergeIdsMax`: distinct ids that one merge moves. */
 export async function confirmWorks(
   postgres: Queryable,
   works: readonly PersonWork[],
-): Promise<{ readonly confirmed: readonly Confirmed[]; readonly rowIds: RowIds }> {
-  if (works.length === 0) return { confirmed: [], rowIds: new Map() };
+  mergeIdsMax: number,
+): Promise<Checked> {
+  if (works.length === 0) return { confirmed: [], rowIds: new Map(), idCounts: new Map() };
   const concerns = works.map((work): Concern => ({ work, persons: personsOf(work, work.folded) }));
   const locked = await lockPersons(postgres, concerns);
   const broken = await findBroken(postgres, works, locked);
@@ -73,7 +82,7 @@ export async function confirmWorks(
   });
   const rowIds = new Map<PersonUuid, number>();
   for (const [uuid, { id }] of locked) rowIds.set(uuid, id);
-  return { confirmed: await refuseOverfull(postgres, confirmed, real, locked), rowIds };
+  return { ...(await refuseOverfull(postgres, confirmed, real, locked, mergeIdsMax)), rowIds };
 }
 
 const NONE: ReadonlySet<PersonUuid> = new Set();
@@ -165,19 +174,42 @@ async function refuseOverfull(
   confirmed: readonly Confirmed[],
   real: ReadonlyMap<PersonUuid, Person>,
   locked: LockedPersons,
-): Promise<readonly Confirmed[]> {
+  mergeIdsMax: number,
+): Promise<Omit<Checked, 'rowIds'>> {
+  const merging = confirmed.filter(({ folded }) => folded.merged.length > 0);
+  const sources = merging.flatMap(({ folded }) => folded.merged.map(({ person }) => person.uuid));
+  const ofSources = await countIds(postgres, sources, locked, mergeIdsMax);
+  const isOverfull = (count: number | undefined) => count !== undefined && count > mergeIdsMax;
+  if (![...ofSources.values()].some(isOverfull)) return { confirmed, idCounts: ofSources };
   // All persons: without one merge, another may go the other way.
-  const merging = confirmed
-    .filter(({ folded }) => folded.merged.length > 0)
-    .flatMap(({ work, folded }) => [...personsOf(work, folded)].map((uuid) => locked.get(uuid)?.id))
-    .filter((id) => id !== undefined);
-  if (merging.length === 0) return confirmed;
-  const { rows } = await postgres.query<{ id: number }>(FIND_OVERFULL, [merging]);
-  if (rows.length === 0) return confirmed;
-  const ids = new Set(rows.map(({ id }) => id));
-  const overfull = new Set([...locked].flatMap(([uuid, { id }]) => (ids.has(id) ? [uuid] : [])));
-  return confirmed.map(({ work, folded }) => {
+  const persons = merging.flatMap(({ work, folded }) => personsOf(work, folded));
+  const idCounts = await countIds(postgres, persons, locked, mergeIdsMax);
+  const overfull = new Set(persons.filter((uuid) => isOverfull(idCounts.get(uuid))));
+  const refused = confirmed.map(({ work, folded }) => {
     const isRefused = folded.merged.some(({ person }) => overfull.has(person.uuid));
     return { work, folded: isRefused ? work.refold(realPersons(work, real), overfull) : folded };
   });
+  return { confirmed: refused, idCounts };
+}
+
+async function countIds(
+  postgres: Queryable,
+  persons: readonly PersonUuid[],
+  locked: LockedPersons,
+  mergeIdsMax: number,
+): Promise<IdCounts> {
+  const uuids = new Map<number, PersonUuid>();
+  for (const uuid of persons) {
+    const row = locked.get(uuid);
+    if (row) uuids.set(row.id, uuid);
+  }
+  const counts = new Map<PersonUuid, number>();
+  if (uuids.size === 0) return counts;
+  const asked = [[...uuids.keys()], mergeIdsMax];
+  const { rows } = await postgres.query<{ id: number; ids: number }>(COUNT_IDS, asked);
+  for (const { id, ids } of rows) {
+    const uuid = uuids.get(id);
+    if (uuid !== undefined) counts.set(uuid, ids);
+  }
+  return counts;
 }

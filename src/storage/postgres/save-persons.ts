@@ -5,7 +5,7 @@ import type { Person } from '../../person/person.ts';
 import type { MovedId, PersonWork } from '../person-store.ts';
 import { type FindReferences, moveReferences } from './person-references.ts';
 import { ConflictError, type Queryable } from './pool.ts';
-import type { Confirmed, RowIds } from './save-beliefs.ts';
+import type { Checked, Confirmed, IdCounts, RowIds } from './save-beliefs.ts';
 
 const INSERT_PERSONS = `
   INSERT INTO posthog_person (team_id, uuid, created_at, properties, properties_last_updated_at,
@@ -26,6 +26,8 @@ const MOVE_IDS = `
   UPDATE posthog_persondistinctid AS d SET person_id = s.into_id, version = coalesce(d.version, 0) + 1
   FROM unnest($1::bigint[], $2::bigint[]) AS s (from_id, into_id) WHERE d.person_id = s.from_id
   RETURNING s.from_id, d.distinct_id, d.version`;
+
+const CHECK_REFERENCES = 'SET CONSTRAINTS ALL IMMEDIATE';
 
 /** In the order of the ids, so that two saves never wait for each other in a circle. */
 const INSERT_IDS = `
@@ -49,8 +51,8 @@ const RECORD_MERGED = `
 export async function writePersons(
   postgres: Queryable,
   findReferences: FindReferences,
-  confirmed: readonly Confirmed[],
-  rowIds: RowIds,
+  { confirmed, rowIds, idCounts }: Checked,
+  mergeIdsMax: number,
 ): Promise<ReadonlyMap<PersonWork, readonly MovedId[]>> {
   const written = confirmed.flatMap(({ folded }) => folded.written);
   const made = await insertPersons(
@@ -65,8 +67,10 @@ export async function writePersons(
     }),
   );
   const allIds = made.size === 0 ? rowIds : new Map([...rowIds, ...made]);
-  const moves = confirmed.flatMap(({ work, folded }) => folded.merged.flatMap(moveOf(work, allIds)));
-  const moved = await moveIds(postgres, moves);
+  const moves = confirmed.flatMap(({ work, folded }) =>
+    folded.merged.flatMap(moveOf(work, allIds, idCounts)),
+  );
+  const moved = await moveIds(postgres, moves, mergeIdsMax);
   await insertIds(postgres, confirmed, allIds);
   if (moves.length > 0) {
     await moveReferences(postgres, await findReferences(postgres), moves);
@@ -85,14 +89,18 @@ interface Move {
   readonly from: number;
   readonly into: number;
   readonly survivor: PersonUuid;
+  /** Distinct ids that it moves. */
+  readonly ids: number;
 }
 
 /** Nothing for a person that was made and merged away by the same fold. */
 const moveOf =
-  (work: PersonWork, rowIds: RowIds) =>
+  (work: PersonWork, rowIds: RowIds, idCounts: IdCounts) =>
   ({ person, into }: MergedAway): Move[] => {
     const from = rowIds.get(person.uuid);
-    return from === undefined ? [] : [{ work, from, into: rowIdOf(into, rowIds), survivor: into }];
+    if (from === undefined) return [];
+    const ids = idCounts.get(person.uuid) ?? 0;
+    return [{ work, from, into: rowIdOf(into, rowIds), survivor: into, ids }];
   };
 
 function rowIdOf(uuid: PersonUuid, rowIds: RowIds): number {
@@ -128,23 +136,49 @@ async function updatePersons(
   ]);
 }
 
+/** No statement moves more ids than one merge may, or a few large ones together would take too long for any. */
 async function moveIds(
   postgres: Queryable,
   moves: readonly Move[],
+  mergeIdsMax: number,
 ): Promise<ReadonlyMap<PersonWork, readonly MovedId[]>> {
   const moved = new Map<PersonWork, MovedId[]>(moves.map(({ work }) => [work, []]));
-  if (moves.length === 0) return moved;
-  const { rows } = await postgres.query<{ from_id: number; distinct_id: string; version: number }>(MOVE_IDS, [
-    moves.map(({ from }) => from),
-    moves.map(({ into }) => into),
-  ]);
-  const byRow = new Map(moves.map((move) => [move.from, move]));
-  for (const { from_id, distinct_id, version } of rows) {
-    const move = byRow.get(from_id);
-    if (move === undefined) continue;
-    moved.get(move.work)?.push({ distinctId: asDistinctId(distinct_id), person: move.survivor, version });
+  const batches = inBatches(moves, mergeIdsMax);
+  for (const batch of batches) {
+    const { rows } = await postgres.query<MovedRow>(MOVE_IDS, [
+      batch.map(({ from }) => from),
+      batch.map(({ into }) => into),
+    ]);
+    const byRow = new Map(batch.map((move) => [move.from, move]));
+    for (const { from_id, distinct_id, version } of rows) {
+      const move = byRow.get(from_id);
+      if (move === undefined) continue;
+      moved.get(move.work)?.push({ distinctId: asDistinctId(distinct_id), person: move.survivor, version });
+    }
+    // Else the commit checks all of them at once.
+    if (batches.length > 1) await postgres.query(CHECK_REFERENCES);
   }
   return moved;
+}
+
+interface MovedRow {
+  readonly from_id: number;
+  readonly distinct_id: string;
+  readonly version: number;
+}
+
+function inBatches(moves: readonly Move[], idsMax: number): readonly (readonly Move[])[] {
+  const batches: Move[][] = [];
+  let ids = Number.POSITIVE_INFINITY;
+  for (const move of moves) {
+    ids += move.ids;
+    if (ids > idsMax) {
+      batches.push([]);
+      ids = move.ids;
+    }
+    batches.at(-1)?.push(move);
+  }
+  return batches;
 }
 
 async function insertIds(

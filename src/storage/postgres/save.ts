@@ -22,6 +22,8 @@ import { writeWitness } from './save-witness.ts';
 export interface SaveOptions {
   /** Records the order in which events were folded, for proofs. */
   readonly witness: boolean;
+  /** Distinct ids that one merge moves. */
+  readonly mergeIdsMax: number;
 }
 
 export function saveWorks(
@@ -34,8 +36,9 @@ export function saveWorks(
   return postgres.transaction(async (transaction) => {
     await lockForSave(transaction, partitions);
     const checked = works.filter((work) => work.checked);
-    const { confirmed, rowIds } = await confirmWorks(transaction, checked);
-    const moved = await writePersons(transaction, findReferences, confirmed, rowIds);
+    const held = await confirmWorks(transaction, checked, options.mergeIdsMax);
+    const { confirmed } = held;
+    const moved = await writePersons(transaction, findReferences, held, options.mergeIdsMax);
     const groups = await writeGroups(transaction, confirmed);
 
     const folds = new Map(confirmed.map(({ work, folded }) => [work, folded]));
@@ -65,12 +68,15 @@ async function record(
   const entries = new Map<number, Entry[]>(partitions.map(({ key }) => [key.partition, []]));
   for (const work of works) {
     const folded = folds.get(work);
-    const entry = { persons: folded ? personsOf(work, folded) : [], groups: groups.get(work)?.touched ?? [] };
+    const touched = {
+      persons: folded ? personsOf(work, folded) : [],
+      groups: groups.get(work)?.touched ?? [],
+    };
     for (const { partition, offset } of foldedRecords(work, folded ?? work.folded)) {
       const of = entries.get(partition);
       if (of === undefined)
         throw new Error(`the save has offsets of partition ${partition}, but not its epoch`);
-      of.push({ offset, ...entry });
+      of.push({ offset, touched });
     }
   }
   await recordFolded(
@@ -81,27 +87,30 @@ async function record(
   );
 }
 
-interface Entry extends Pick<FoldedRange, 'groups'> {
+/** Of a work: all its offsets share one. */
+type Touched = Pick<FoldedRange, 'persons' | 'groups'>;
+
+interface Entry {
   readonly offset: number;
-  readonly persons: Iterable<FoldedRange['persons'][number]>;
+  readonly touched: Touched;
 }
 
 function foldedRanges(entries: readonly Entry[]): FoldedRange[] {
-  const ranges: { from: number; to: number; entries: Entry[] }[] = [];
+  const ranges: { from: number; to: number; touched: Set<Touched> }[] = [];
   let last: (typeof ranges)[number] | undefined;
-  for (const entry of [...entries].sort((a, b) => a.offset - b.offset)) {
-    if (last === undefined || entry.offset > last.to + 1) {
-      last = { from: entry.offset, to: entry.offset, entries: [] };
+  for (const { offset, touched } of [...entries].sort((a, b) => a.offset - b.offset)) {
+    if (last === undefined || offset > last.to + 1) {
+      last = { from: offset, to: offset, touched: new Set() };
       ranges.push(last);
     }
-    last.to = entry.offset;
-    last.entries.push(entry);
+    last.to = offset;
+    last.touched.add(touched);
   }
-  return ranges.map(({ from, to, entries: within }) => ({
+  return ranges.map(({ from, to, touched }) => ({
     from,
     to,
-    persons: [...new Set(within.flatMap(({ persons }) => [...persons]))],
-    groups: [...new Map(within.flatMap(({ groups }) => groups.map(keyed))).values()],
+    persons: [...new Set([...touched].flatMap(({ persons }) => persons))],
+    groups: [...new Map([...touched].flatMap(({ groups }) => groups.map(keyed))).values()],
   }));
 }
 
