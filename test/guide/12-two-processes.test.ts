@@ -7,18 +7,21 @@
  * of the log. In this chapter Adam and Berta (`pair.ts`) are made to collide by holding their calls back.
  */
 import t, { type Test } from 'tap';
-import { type PersonSeen, type Row, type System, until, uuidOf } from './harness.ts';
-import { adams, assertSame, bertas, identify, merge, seen, startPair } from './pair.ts';
+import { type Row, type System, uuidOf } from './harness.ts';
+import {
+  adams,
+  assertSame,
+  bertas,
+  identify,
+  isIdentified,
+  isMerged,
+  isSaved,
+  merge,
+  seen,
+  startPair,
+} from './pair.ts';
 
 t.setTimeout(60_000);
-
-/** Resolves when Postgres has it so. */
-const isSaved = (system: System, id: string, isSo: (person: PersonSeen) => boolean): Promise<void> =>
-  until(`${id} is saved`, async () =>
-    (await system.persons()).some((person) => person.ids.split(' ').includes(id) && isSo(person)),
-  );
-const isMerged = (system: System, id: string) => isSaved(system, id, ({ ids }) => ids.includes(' '));
-const isIdentified = (system: System, id: string) => isSaved(system, id, (person) => person.is_identified);
 
 const personsOn = (rows: readonly Row[]): readonly unknown[] => rows.map((row) => row['person_id']);
 
@@ -144,7 +147,7 @@ t.test(
     await system.append([attach]);
     await berta.saves.reached();
     system.skip(MINUTE);
-    await isSaved(system, alice, () => true);
+    await isSaved(system, alice);
     berta.saves.open();
     await assertAliceIsBob(t, system, 'pro');
   },

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import tap, { type Test } from 'tap';
 import type { WorkerLimits } from '../../src/actors/session.ts';
+import type { Transform } from '../../src/actors/transforms.ts';
 import { startWorker, type Worker } from '../../src/actors/worker.ts';
 import type { Books } from '../../src/books.ts';
 import { takeEvents } from '../../src/capture/events.ts';
@@ -86,6 +87,7 @@ export interface Options {
   /** How long events of unknown ids are held; 0, not at all, unless a test is about the hold. */
   readonly holdMs?: number;
   readonly partitions?: number;
+  readonly transforms?: readonly Transform[];
 }
 
 /** What a worker does otherwise than the system. */
@@ -138,13 +140,12 @@ export class System {
   readonly clock = new GuideClock();
   readonly log: EmbeddedLog;
   readonly postgres: Postgres;
-  readonly #t: Test;
   readonly #options: Options;
+  readonly #workers = new Set<Worker>();
   #appended = 0;
   #uuids = 0;
 
-  private constructor(t: Test, options: Options, log: EmbeddedLog, postgres: Postgres) {
-    this.#t = t;
+  private constructor(options: Options, log: EmbeddedLog, postgres: Postgres) {
     this.#options = options;
     this.log = log;
     this.postgres = postgres;
@@ -156,11 +157,13 @@ export class System {
     const dir = await mkdtemp(join(tmpdir(), 'tributary-guide-'));
     const { partitions = 1 } = options;
     const log = await openEmbeddedLog({ dir, partitions, clock: systemClock, logger: silentLogger });
+    const system = new System(options, log, postgres);
     t.teardown(async () => {
+      for (const worker of system.#workers) await system.kill(worker);
       await log.close();
       await rm(dir, { recursive: true, force: true });
     });
-    return new System(t, options, log, postgres);
+    return system;
   }
 
   /** Every worker takes its share of the partitions. Ends with the test. */
@@ -178,15 +181,20 @@ export class System {
       personCacheBytesMax: 64 * 1024 * 1024,
       holdMs: this.#options.holdMs ?? 0,
       holdBytesMax: 64 * 1024 * 1024,
-      transforms: [],
+      transforms: this.#options.transforms ?? [],
       isShared: changed.isShared ?? false,
       onFault: (error) => {
         throw error;
       },
     });
-    this.#t.teardown(() => worker.abandon());
+    this.#workers.add(worker);
     await worker.taken();
     return worker;
+  }
+
+  /** As far as others can see, it has crashed. */
+  async kill(worker: Worker): Promise<void> {
+    if (this.#workers.delete(worker)) await worker.abandon();
   }
 
   /** The events as one batch; resolves when each of them is a row, has ended without one, or is held. */
@@ -258,6 +266,15 @@ export class System {
     await until('everything is in ClickHouse', () => this.#isLoaded());
     await loader.close();
     return (sql) => rowsOf(target, sql);
+  }
+
+  /** Rows that come to a table on top of what is there. */
+  async insert(table: string, rows: readonly string[]): Promise<void> {
+    const target = await clickhouse;
+    await target?.insert(
+      table,
+      rows.map((row) => Buffer.from(row)),
+    );
   }
 
   async #isLoaded(): Promise<boolean> {

@@ -6,7 +6,7 @@ import { captureKey } from '../../src/event/captured.ts';
 import { asDistinctId } from '../../src/event/ids.ts';
 import { partitionOf } from '../../src/storage/murmur2.ts';
 import type { PersonStore } from '../../src/storage/person-store.ts';
-import { type Row, type Sent, System, TOKEN, until } from './harness.ts';
+import { type Changed, type PersonSeen, type Row, type Sent, System, TOKEN, until } from './harness.ts';
 
 const PARTITIONS = 2;
 
@@ -15,6 +15,9 @@ export class Gate {
   #opened = Promise.resolve();
   #open: () => void = () => {};
   #waiting = 0;
+  #isBroken = false;
+  /** So many calls were made at once, at most. */
+  most = 0;
 
   shut(): void {
     this.#opened = new Promise((resolve) => {
@@ -26,8 +29,18 @@ export class Gate {
     this.#open();
   }
 
+  /** The next call fails. */
+  break(): void {
+    this.#isBroken = true;
+  }
+
   async pass(): Promise<void> {
+    if (this.#isBroken) {
+      this.#isBroken = false;
+      throw new Error('the connection was lost');
+    }
     this.#waiting += 1;
+    this.most = Math.max(this.most, this.#waiting);
     await this.#opened;
     this.#waiting -= 1;
   }
@@ -42,6 +55,8 @@ export interface Process {
   readonly worker: Worker;
   /** Of its saves. */
   readonly saves: Gate;
+  /** Of what Postgres answers to them. */
+  readonly answers: Gate;
   /** Of its questions to whom ids belong. */
   readonly reads: Gate;
 }
@@ -56,31 +71,49 @@ export interface PairOptions {
   readonly holdMs?: number;
   /** Of Adam. */
   readonly limits?: Partial<WorkerLimits>;
+  /** Whether he hears what others have changed. */
+  readonly isShared?: boolean;
 }
 
 /** Adam has the first partition, Berta the second one. */
-export async function startPair(t: Test, { holdMs = 0, limits = {} }: PairOptions = {}): Promise<Pair> {
-  const system = await System.open(t, { partitions: PARTITIONS, holdMs });
-  const adam = await startProcess(system, limits);
-  const berta = await startProcess(system, {});
-  await until('each has its partition', () => isOnly(adam.worker, 0) && isOnly(berta.worker, 1));
-  return { system, adam, berta };
+export async function startPair(t: Test, options: PairOptions = {}): Promise<Pair> {
+  const { system, adam } = await startAlone(t, options);
+  return { system, adam, berta: await join(system, adam) };
 }
 
-async function startProcess(system: System, limits: Partial<WorkerLimits>): Promise<Process> {
-  const saves = new Gate();
+/** Adam has both partitions, until Berta joins. */
+export async function startAlone(t: Test, options: PairOptions = {}): Promise<Omit<Pair, 'berta'>> {
+  const { holdMs = 0, limits = {}, isShared = true } = options;
+  const system = await System.open(t, { partitions: PARTITIONS, holdMs });
+  return { system, adam: await startProcess(system, { limits, isShared }) };
+}
+
+/** Berta, who takes the second partition. */
+export async function join(system: System, adam: Process, saves = new Gate()): Promise<Process> {
+  const berta = await startProcess(system, { isShared: true }, saves);
+  await until('each has its partition', () => isOnly(adam.worker, 0) && isOnly(berta.worker, 1));
+  return berta;
+}
+
+async function startProcess(system: System, changed: Changed, saves = new Gate()): Promise<Process> {
+  const answers = new Gate();
   const reads = new Gate();
   const wrap = (store: PersonStore): PersonStore => ({
     ...store,
-    save: (partitions, works) => saves.pass().then(() => store.save(partitions, works)),
+    async save(partitions, works) {
+      await saves.pass();
+      const saved = await store.save(partitions, works);
+      await answers.pass();
+      return saved;
+    },
     async findByIds(ids) {
       const found = await store.findByIds(ids);
       await reads.pass();
       return found;
     },
   });
-  const worker = await system.startWorker(wrap, { isShared: true, limits });
-  return { worker, saves, reads };
+  const worker = await system.startWorker(wrap, changed);
+  return { worker, saves, answers, reads };
 }
 
 const isOnly = (worker: Worker, partition: number): boolean => {
@@ -114,6 +147,19 @@ export const merge = (distinctId: string, other: string): Sent => ({
   distinct_id: distinctId,
   properties: { alias: other },
 });
+
+/** Resolves when Postgres has it so. */
+export const isSaved = (
+  system: System,
+  id: string,
+  isSo: (person: PersonSeen) => boolean = () => true,
+): Promise<void> =>
+  until(`${id} is saved`, async () =>
+    (await system.persons()).some((person) => person.ids.split(' ').includes(id) && isSo(person)),
+  );
+export const isMerged = (system: System, id: string) => isSaved(system, id, ({ ids }) => ids.includes(' '));
+export const isIdentified = (system: System, id: string) =>
+  isSaved(system, id, ({ is_identified }) => is_identified);
 
 /** What ClickHouse ends with is what Postgres has: the newest message of each person, and of each id. */
 export async function assertSame(t: Test, system: System): Promise<void> {
