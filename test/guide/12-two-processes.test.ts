@@ -165,7 +165,9 @@ t.test(
 
 async function assertAliceIsBob(t: Test, system: System, plan: string): Promise<void> {
   const { rows, persons } = await system.picture();
-  t.match(persons, [{ ids: `${alice} ${bob}`, uuid: uuidOf(alice), properties: { plan } }]);
+  t.match(persons, [
+    { ids: `${alice} ${bob}`, uuid: uuidOf(alice), is_identified: true, properties: { plan } },
+  ]);
   t.equal(persons.length, 1);
   t.same(personsOn(rows), [uuidOf(alice), uuidOf(alice)]);
   await assertSame(t, system);
