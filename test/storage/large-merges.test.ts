@@ -1,11 +1,10 @@
 /** Merges of as many ids as there may be, on the real Postgres. */
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
-import { asDistinctId, type DistinctId } from '../../src/event/ids.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { createPersonStore } from '../../src/storage/postgres/person-store.ts';
-import type { Postgres } from '../../src/storage/postgres/pool.ts';
-import { identify, mergeDangerously, Owner, personOf, set, TEAM } from '../support/person-works.ts';
+import { bareMoveMs, countIds, fillIds, idAt } from '../support/large-persons.ts';
+import { identify, mergeDangerously, Owner, personOf, set } from '../support/person-works.ts';
 import { withPostgres } from '../support/postgres.ts';
 
 const { mergeIdsMax } = LIMITS.worker;
@@ -19,19 +18,6 @@ const RECORDED_MS_MAX = 2_000;
 
 t.setTimeout(120_000);
 
-const idOf = (name: string, index: number): DistinctId =>
-  asDistinctId(index === 0 ? name : `${name}-0191c2f0-7b5e-7a31-9a5d-${String(index).padStart(12, '0')}`);
-
-/** Gives the person of this id others, until it has so many. */
-async function fill(postgres: Postgres, name: string, ids: number): Promise<void> {
-  const others = Array.from({ length: ids - 1 }, (_, index) => idOf(name, index + 1));
-  await postgres.query(
-    `INSERT INTO posthog_persondistinctid (team_id, person_id, distinct_id, version)
-     SELECT $1, (SELECT id FROM posthog_person WHERE uuid = $2), id, 1 FROM unnest($3::text[]) AS s (id)`,
-    [TEAM, personOf(name), others],
-  );
-}
-
 t.test(`a merge moves ${mergeIdsMax} ids at once, in at most ${SAVE_US_PER_ID_MAX} µs each`, async (t) => {
   const { postgres } = await withPostgres(t);
   const store = createPersonStore(postgres);
@@ -44,9 +30,9 @@ t.test(`a merge moves ${mergeIdsMax} ids at once, in at most ${SAVE_US_PER_ID_MA
     const [large, small] = [`large${index}`, `small${index}`];
     await owner.write(set(large, {}));
     await owner.write(set(small, {}));
-    await fill(postgres, large, mergeIdsMax);
+    await fillIds(postgres, personOf(large), large, mergeIdsMax);
     const work = await owner.work(mergeDangerously(small, large));
-    const floorMs = await bareUpdateMs(postgres, large, small);
+    const floorMs = await bareMoveMs(postgres, personOf(large), personOf(small));
 
     const begunAtMs = performance.now();
     let saveMs: number | undefined;
@@ -54,7 +40,7 @@ t.test(`a merge moves ${mergeIdsMax} ids at once, in at most ${SAVE_US_PER_ID_MA
       saveMs = performance.now() - begunAtMs;
     });
     while (saveMs === undefined) {
-      seen.add(await idsOf(postgres, small));
+      seen.add(await countIds(postgres, personOf(small)));
       await delay(20);
     }
     const [saved] = await saving;
@@ -64,7 +50,7 @@ t.test(`a merge moves ${mergeIdsMax} ids at once, in at most ${SAVE_US_PER_ID_MA
     t.equal(saved.moved.length, mergeIdsMax);
     t.ok(saved.moved.every(({ person }) => person === personOf(small)));
     t.equal(new Set(saved.moved.map(({ distinctId }) => distinctId)).size, mergeIdsMax);
-    t.equal(await idsOf(postgres, small), mergeIdsMax + 1);
+    t.equal(await countIds(postgres, personOf(small)), mergeIdsMax + 1);
 
     const askedAtMs = performance.now();
     const recorded = await store.findRecorded([personOf(small), personOf(large)], []);
@@ -81,55 +67,28 @@ t.test(`a merge moves ${mergeIdsMax} ids at once, in at most ${SAVE_US_PER_ID_MA
   );
 });
 
-/** What Postgres takes to lead as many ids elsewhere, and nothing more. */
-async function bareUpdateMs(postgres: Postgres, from: string, into: string): Promise<number> {
-  const begunAtMs = performance.now();
-  const undone = new Error('undone');
-  const update = postgres.transaction(async (transaction) => {
-    await transaction.query(
-      `UPDATE posthog_persondistinctid SET person_id = (SELECT id FROM posthog_person WHERE uuid = $1)
-       WHERE person_id = (SELECT id FROM posthog_person WHERE uuid = $2)`,
-      [personOf(into), personOf(from)],
-    );
-    await transaction.query('SET CONSTRAINTS ALL IMMEDIATE');
-    throw undone;
-  });
-  await update.catch((error: unknown) => {
-    if (error !== undone) throw error;
-  });
-  return performance.now() - begunAtMs;
-}
-
-async function idsOf(postgres: Postgres, name: string): Promise<number> {
-  const { rows } = await postgres.query<{ count: number }>(
-    `SELECT count(*) FROM posthog_persondistinctid d JOIN posthog_person p ON p.id = d.person_id WHERE p.uuid = $1`,
-    [personOf(name)],
-  );
-  return rows[0]?.count ?? 0;
-}
-
 t.test('a person with 100,000 distinct ids takes events and merges, and is not merged away', async (t) => {
   const ids = 100_000;
   const { postgres } = await withPostgres(t);
   const owner = await Owner.take(createPersonStore(postgres));
   await owner.write(set('crowd', {}));
-  await fill(postgres, 'crowd', ids);
+  await fillIds(postgres, personOf('crowd'), 'crowd', ids);
   await postgres.query('ANALYZE');
   await owner.write(set('ann', { a: 1 }));
 
-  const some = Array.from({ length: 200 }, (_, index) => idOf('crowd', index * 500));
+  const some = Array.from({ length: 200 }, (_, index) => idAt('crowd', index * 500));
   await owner.write(...some.map((id, index) => set(id, { last: index })));
-  const { moved } = await owner.write(identify(idOf('crowd', ids - 1), 'ann'), set('ann', { after: true }));
+  const { moved } = await owner.write(identify(idAt('crowd', ids - 1), 'ann'), set('ann', { after: true }));
   t.match(moved, [{ distinctId: 'ann', person: personOf('crowd') }]);
-  t.equal(await idsOf(postgres, 'crowd'), ids + 1);
+  t.equal(await countIds(postgres, personOf('crowd')), ids + 1);
 
   await owner.write(set('bob', {}));
-  const refused = await owner.write(mergeDangerously('bob', idOf('crowd', 7)), set('bob', { b: 1 }));
+  const refused = await owner.write(mergeDangerously('bob', idAt('crowd', 7)), set('bob', { b: 1 }));
   t.match(refused, {
     moved: [],
     folded: { merged: [], outcomes: [{ kind: 'failed', reason: 'merge_too_large' }, { kind: 'row' }] },
   });
-  t.equal(await idsOf(postgres, 'crowd'), ids + 1);
+  t.equal(await countIds(postgres, personOf('crowd')), ids + 1);
   const { rows } = await postgres.query(
     'SELECT uuid, properties FROM posthog_person WHERE uuid = ANY($1::uuid[]) ORDER BY properties ? $2',
     [[personOf('crowd'), personOf('bob')], 'b'],
