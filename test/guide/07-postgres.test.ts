@@ -1,10 +1,12 @@
 /**
- * 7. What is in Postgres
+ * 7. What is in Postgres, and what is told of it
  *
  * Persons, their ids and groups are in PostHog's own tables, so that a PostHog can stand on the same database. Beside
  * them, in tables of our own, is what makes a replay harmless: which offsets were folded, and who took whose place.
+ * Every change leaves as a message for ClickHouse, after Postgres has it.
  */
 import t from 'tap';
+import { recordsOf } from '../support/clickhouse-rows.ts';
 import { eventUuid, type Row, type System, startSystem, uuidOf } from './harness.ts';
 
 const table = async ({ postgres }: System, sql: string): Promise<readonly Row[]> =>
@@ -101,3 +103,34 @@ t.test('a distinct id of 200 characters has its place, whatever script they are 
   await system.send({ event: 'opened', distinct_id: long });
   t.match((await system.picture()).persons, [{ ids: long }]);
 });
+
+t.test(
+  'a person and its id leave as messages with these fields, and with uuid and version in their headers',
+  async (t) => {
+    const system = await startSystem(t);
+    await system.send({ event: 'opened', distinct_id: 'ann', properties: { $set: { a: 1 } } });
+    t.same(await system.read('clickhouse_person'), [
+      {
+        id: uuidOf('ann'),
+        created_at: '2026-11-22 12:00:00',
+        team_id: 1,
+        properties: { a: 1, $creator_event_uuid: eventUuid(1) },
+        is_identified: 0,
+        is_deleted: 0,
+        version: 0,
+      },
+    ]);
+    t.same(await system.read('clickhouse_person_distinct_id'), [
+      { team_id: 1, distinct_id: 'ann', person_id: uuidOf('ann'), version: 0, is_deleted: 0 },
+    ]);
+    const envelopes = async (topic: Parameters<typeof recordsOf>[1]) =>
+      (await recordsOf(system.log, topic)).map(({ key, headers }) => ({ key, headers }));
+    t.match(await envelopes('clickhouse_person'), [
+      { key: uuidOf('ann'), headers: { team: '1', uuid: uuidOf('ann'), version: '0' } },
+    ]);
+    t.match(await envelopes('clickhouse_person_distinct_id'), [
+      { key: 'ann', headers: { team: '1', uuid: uuidOf('ann'), version: '0' } },
+    ]);
+    t.match(await envelopes('clickhouse_events_json'), [{ key: eventUuid(1) }]);
+  },
+);
