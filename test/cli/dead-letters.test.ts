@@ -37,15 +37,17 @@ async function ask(
 
 const outcomes = ({ lines }: { readonly lines: readonly Row[] }) => lines.map(({ outcome }) => outcome);
 
-/** As the owner of the tables. Gives the rows of the last statement. */
-async function postgres(dataDir: string, ...statements: readonly string[]): Promise<readonly Row[]> {
+async function urlOf(dataDir: string): Promise<string> {
   const url = (await readRunning(dataDir))?.postgresUrl;
   if (url === undefined) throw new Error('nothing runs');
-  const database = openPostgres({ url, logger: silentLogger });
-  let rows: readonly Row[] = [];
-  for (const statement of statements) rows = (await database.query(statement)).rows;
+  return url;
+}
+
+/** As the owner of the tables. */
+async function postgres(dataDir: string, ...statements: readonly string[]): Promise<void> {
+  const database = openPostgres({ url: await urlOf(dataDir), logger: silentLogger });
+  for (const statement of statements) await database.query(statement);
   await database.close();
-  return rows;
 }
 
 /** While nothing runs. */
@@ -269,8 +271,8 @@ t.test(
     const dataDir = await dataFolder(t);
     let system = await start(t, dataDir);
     const refuse = `ALTER TABLE posthog_person ADD CONSTRAINT no_poison CHECK (NOT properties ? 'poison')`;
-    const sleeping = (when: string, timing: string) => [
-      `CREATE OR REPLACE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(2); RETURN NEW; END'`,
+    const sleeping = (when: string, timing: string, seconds: number) => [
+      `CREATE OR REPLACE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(${seconds}); RETURN NEW; END'`,
       `CREATE CONSTRAINT TRIGGER wait AFTER ${when} ON tributary_replayed ${timing} FOR EACH ROW EXECUTE FUNCTION wait()`,
     ];
     const [unsent, sent] = [randomUUID(), randomUUID()];
@@ -282,26 +284,30 @@ t.test(
     await quiet(system, { letters: 2, rows: 0 });
     await postgres(dataDir, 'ALTER TABLE posthog_person DROP CONSTRAINT no_poison');
 
-    // The note is committed after two seconds; by then its process is gone, and nothing was appended.
-    await postgres(dataDir, ...sleeping('INSERT', 'DEFERRABLE INITIALLY DEFERRED'));
+    // The note is committed after four seconds; by then its process is gone, and nothing was appended.
+    await postgres(dataDir, ...sleeping('INSERT', 'DEFERRABLE INITIALLY DEFERRED', 4));
+    const database = openPostgres({ url: await urlOf(dataDir), logger: silentLogger });
     const waiting = ask(dataDir, 'replay', unsent);
     await until('the note is being committed', async () => {
-      const [row] = await postgres(
-        dataDir,
+      const { rows } = await database.query<{ n: number }>(
         `SELECT count(*)::int AS n FROM pg_stat_activity WHERE query LIKE '%INSERT INTO tributary_replayed%' AND wait_event = 'PgSleep'`,
       );
-      return Number(row?.['n']) > 0 || undefined;
+      return rows[0]?.n === 1 ? true : undefined;
     });
     await system.end('SIGKILL');
     t.equal((await waiting).code, 1);
-    await new Promise((resolve) => setTimeout(resolve, 2_500));
+    await until('Postgres has committed the note', async () => {
+      const { rowCount } = await database.query('SELECT FROM tributary_replayed');
+      return rowCount === 1 ? true : undefined;
+    });
+    await database.close();
 
-    // The event is appended, and its process dies before it can say so.
+    // The event is appended, and its process dies before it can say so: Postgres would take longer than it may.
     system = await start(t, dataDir);
     await postgres(
       dataDir,
       'DROP TRIGGER wait ON tributary_replayed',
-      ...sleeping('UPDATE', 'NOT DEFERRABLE'),
+      ...sleeping('UPDATE', 'NOT DEFERRABLE', 60),
     );
     const acknowledged = (await system.ledger()).acknowledged;
     const dying = ask(dataDir, 'replay', sent);
