@@ -34,9 +34,22 @@ export async function settle(): Promise<void> {
   while (waiting.size > 0);
 }
 
-/** Lets time pass: timers run one by one, and after each whatever follows from it. */
-export async function advance(clock: SimClock, forMs: number): Promise<void> {
+/** A promise that resolves after the microtasks; immediates go on waiting. */
+const microtasks = (): Promise<void> => new Promise((resolve) => process.nextTick(resolve));
+
+/**
+ * Lets time pass: timers run one by one, and after each whatever follows from it. `isBurst`: the next timer, if it is due
+ * at the same moment, comes before the actors' turn; so answers arrive together.
+ */
+export async function advance(
+  clock: SimClock,
+  forMs: number,
+  isBurst: () => boolean = () => false,
+): Promise<void> {
   const untilMs = clock.monotonic() + forMs;
   await settle();
-  while (clock.step(untilMs)) await settle();
+  while (clock.step(untilMs)) {
+    if (clock.isDue() && isBurst()) await microtasks();
+    else await settle();
+  }
 }

@@ -15,12 +15,20 @@ export interface FoldedRecord {
   readonly person: OraclePerson | undefined;
 }
 
+/** From one fold to another, counted in the order of the witness. */
+export interface Period {
+  readonly from: number;
+  /** Of the fold that ended it. */
+  until: number;
+  untilMs: number;
+}
+
 export interface Followed {
   readonly oracle: Oracle;
   /** By source, in the order of the witness. */
   readonly folded: ReadonlyMap<string, FoldedRecord>;
-  /** Every state that a person ever had: `stateOf`. */
-  readonly states: ReadonlySet<string>;
+  /** When a person was in a state, by `stateOf`. */
+  readonly states: ReadonlyMap<string, readonly Period[]>;
   readonly failures: readonly string[];
 }
 
@@ -33,7 +41,7 @@ export function followWitness(ran: Ran): Followed {
   const oracle = new Oracle(uuidFor);
   const bySource = new Map(records.map((record) => [sourceOf(record), record]));
   const folded = new Map<string, FoldedRecord>();
-  const states = new Set<string>();
+  const periods = new Periods();
   const failures: string[] = [];
   const start = world.clock.now() - world.clock.monotonic();
   for (const { offsets, atMs } of world.store.witness) {
@@ -47,18 +55,46 @@ export function followWitness(ran: Ran): Followed {
       if (folded.has(source)) failures.push(`${source} was folded twice`);
       // Where a commit was lost its person may be, too, and what changes nothing does not find out.
       const isBlind = plan.canLose && !offset.checked;
+      const other = oracle.personOf(otherIdOf(record.event) ?? '');
       const meeting = isBlind ? 'nothing' : oracle.fold(record.event);
       const person = oracle.personOf(record.event.distinctId);
-      if (person) states.add(stateOf(person.uuid, person.properties));
       folded.set(source, { record, atMs: atMs - start, meeting, person });
+      if (other && !oracle.persons.has(other.uuid)) periods.end(other.uuid, folded.size, atMs - start);
+      if (person) periods.begin(person, folded.size, atMs - start);
     }
   }
   return {
     oracle,
     folded,
-    states,
+    states: periods.byState,
     failures: [...failures, ...(plan.canLose ? [] : checkOrder(ran, folded))],
   };
+}
+
+class Periods {
+  readonly byState = new Map<string, Period[]>();
+  readonly #current = new Map<string, { readonly state: string; readonly period: Period }>();
+
+  /** The person is like this from now on. */
+  begin({ uuid, properties }: OraclePerson, place: number, atMs: number): void {
+    const state = stateOf(uuid, properties);
+    if (this.#current.get(uuid)?.state === state) return;
+    this.end(uuid, place, atMs);
+    const period = { from: place, until: Number.POSITIVE_INFINITY, untilMs: Number.POSITIVE_INFINITY };
+    this.#current.set(uuid, { state, period });
+    const periods = this.byState.get(state);
+    if (periods) periods.push(period);
+    else this.byState.set(state, [period]);
+  }
+
+  /** The person is another one, or gone. */
+  end(uuid: string, place: number, atMs: number): void {
+    const current = this.#current.get(uuid);
+    if (current === undefined) return;
+    current.period.until = place;
+    current.period.untilMs = atMs;
+    this.#current.delete(uuid);
+  }
 }
 
 /** Whether it waits while its id has no person. */

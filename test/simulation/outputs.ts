@@ -3,6 +3,8 @@ import type { Topic } from '../../src/storage/topics.ts';
 import type { World } from './world.ts';
 
 export interface EventRow {
+  /** When the log took it, from the beginning. */
+  readonly arrivedMs: number;
   /** `partition:offset` of its record. */
   readonly source: string;
   readonly timestampMs: number;
@@ -43,6 +45,7 @@ export interface DeadLetter {
   readonly error: string;
 }
 
+/** Each in the order in which the log took them. */
 export interface Outputs {
   readonly rows: readonly EventRow[];
   readonly persons: readonly PersonRow[];
@@ -53,12 +56,13 @@ export interface Outputs {
 
 export function outputsOf({ log }: World): Outputs {
   const read = <Row>(topic: Topic): readonly Row[] =>
-    log.readAll(topic).map(({ value }) => JSON.parse(Buffer.from(value).toString()));
+    log.arrivals(topic).map(({ record: { value } }) => JSON.parse(Buffer.from(value).toString()));
   return {
-    rows: log.readAll('clickhouse_events_json').map(({ value, headers, timestamp }) => ({
+    rows: log.arrivals('clickhouse_events_json').map(({ record: { value, headers, timestamp }, atMs }) => ({
       ...JSON.parse(Buffer.from(value).toString()),
       source: headers['source'] ?? '',
       timestampMs: timestamp,
+      arrivedMs: atMs,
     })),
     persons: read('clickhouse_person'),
     mappings: read('clickhouse_person_distinct_id'),

@@ -77,6 +77,7 @@ export function planOf(seed: number, processesMax = PROCESSES_MAX): Plan {
     random.chance(0.6) ? 0 : random.int(0, Math.floor(lastMs / 2)),
   );
   const incidents = incidentsOf(random.fork(), events.length, processCount);
+  const weather = weatherOf(random.fork(), stormy, !isAlone, lastMs);
   const isUndisturbed = isAlone && !stormy && incidents.length === 0;
   return {
     seed,
@@ -85,13 +86,13 @@ export function planOf(seed: number, processesMax = PROCESSES_MAX): Plan {
     small,
     calm: isUndisturbed && !small,
     patient:
-      isAlone &&
       !stormy &&
-      incidents.every(({ kind }) => kind === 'crash' || kind === 'stop') &&
+      weather.rollbacks === 0 &&
+      incidents.every(({ kind }) => isAlone && (kind === 'crash' || kind === 'stop')) &&
       process.holdBytesMax === LARGE &&
       (!small || process.limits.flushLingerMs <= 5),
     process,
-    weather: weatherOf(random.fork(), stormy, !isAlone, lastMs),
+    weather,
     tail: tailOf(random.fork(), isAlone, lastMs),
     mergeIdsMax: random.chance(0.2) ? random.int(1, 4) : Number.POSITIVE_INFINITY,
     processesMax,

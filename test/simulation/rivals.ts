@@ -23,6 +23,8 @@ export class Rivals {
   readonly #watch: Watch;
   /** Of each process: sources whose beliefs were broken, and that are not folded since. */
   readonly #redone = new Map<Process, Set<string>>();
+  /** By source: how often its beliefs were broken. */
+  readonly #broken = new Map<string, number>();
 
   constructor(world: World, watch: Watch) {
     this.#world = world;
@@ -53,6 +55,11 @@ export class Rivals {
     return saved;
   }
 
+  /** Records that were redone more often than `times`. */
+  redoneOften(times: number): readonly string[] {
+    return [...this.#broken].filter(([, count]) => count > times).map(([source]) => source);
+  }
+
   /** The process has lost what it was about to do again. */
   interrupted(process: Process): void {
     if (this.#redone.delete(process)) this.#watch.met('redo that is itself interrupted');
@@ -65,8 +72,11 @@ export class Rivals {
       for (const record of records) {
         const source = sourceOf(record);
         if (saved[index]?.kind === 'saved') redone.delete(source);
-        else if (redone.has(source)) isInterrupted = true;
-        else redone.add(source);
+        else {
+          if (redone.has(source)) isInterrupted = true;
+          redone.add(source);
+          this.#broken.set(source, (this.#broken.get(source) ?? 0) + 1);
+        }
       }
     });
     if (isInterrupted) this.#watch.met('redo that is itself interrupted');

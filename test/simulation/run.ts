@@ -34,6 +34,8 @@ export interface Ran {
 
 /** Simulated milliseconds after the last event within which everything has to have its fate. */
 const PATIENCE_MS = 600_000;
+/** How many of the answers that come at the same moment come together. */
+const BURSTS = 0.5;
 /** After so long without anything new it never comes: nobody waits that long before a next try. */
 const QUIET_MS = 60_000;
 
@@ -50,28 +52,30 @@ export async function run(plan: Plan, metrics: Metrics): Promise<Ran> {
       if (world.store.askReplay(0, 0)) replays += 1;
     });
   }
+  const bursts = random.fork();
+  const isBurst = () => bursts.chance(BURSTS);
   const records: SentRecord[] = [];
   for (const event of plan.events) {
     const waitMs = event.atMs - world.clock.monotonic();
-    if (waitMs > 0) await advance(world.clock, waitMs);
+    if (waitMs > 0) await advance(world.clock, waitMs, isBurst);
     const [position] = await world.log.append([recordOf(event)]);
     if (position === undefined) throw new LogUnavailableError('the log gave no position');
     records.push({ event, ...position });
     watch.sent(sourceOf(position), event);
   }
-  const settled = await settles(world, crew);
+  const settled = await settles(world, crew, isBurst);
   await crew.close();
   return { plan, world, records, settled, restarts: crew.restarts, spoilt: crew.spoilt, replays, watch };
 }
 
 /** Lets time pass until all is settled. False: it came to no end, or nothing happened any more. */
-async function settles(world: World, crew: Crew): Promise<boolean> {
+async function settles(world: World, crew: Crew, isBurst: () => boolean): Promise<boolean> {
   const untilMs = world.clock.monotonic() + PATIENCE_MS;
   let before = '';
   let movedMs = 0;
   const isOver = () => !crew.hasZombies && isSettled(world);
   while (!isOver() && world.faults.length === 0 && world.clock.monotonic() < untilMs) {
-    await advance(world.clock, 250);
+    await advance(world.clock, 250, isBurst);
     const nowMs = world.clock.monotonic();
     const state = stateOf(world);
     if (state !== before) movedMs = nowMs;

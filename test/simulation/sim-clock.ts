@@ -35,6 +35,12 @@ export class SimClock implements Clock {
     };
   }
 
+  /** Whether a timer is due now. */
+  isDue(): boolean {
+    const [next] = this.#timers;
+    return next !== undefined && next.at <= this.#elapsedMs;
+  }
+
   /** Runs the next timer that is due by `untilMs` (monotonic). False: there is none, and it is `untilMs` now. */
   step(untilMs: number): boolean {
     const next = this.#timers[0];

@@ -27,9 +27,16 @@ export interface SimLogOptions {
   readonly trimmedBy?: string;
 }
 
+/** A record, and when the log took it (monotonic). */
+export interface Arrival {
+  readonly record: LogRecord;
+  readonly atMs: number;
+}
+
 export class SimLog implements EventLog {
   readonly #options: SimLogOptions;
   readonly #records: ReadonlyMap<Topic, readonly LogRecord[][]>;
+  readonly #arrivals: Arrival[] = [];
   readonly #commits = new Map<string, number>();
   readonly #tails = new Set<(records: readonly LogRecord[]) => void>();
   /** In the order in which they joined. */
@@ -159,6 +166,11 @@ export class SimLog implements EventLog {
     return (this.#records.get(topic) ?? []).flat();
   }
 
+  /** All records that a topic ever had, in the order in which they came. */
+  arrivals(topic: Topic): readonly Arrival[] {
+    return this.#arrivals.filter(({ record }) => record.topic === topic);
+  }
+
   /** Whether the group has committed everything that the topic has. */
   isConsumed(group: string, topic: Topic): boolean {
     return (this.#records.get(topic) ?? []).every(
@@ -174,6 +186,7 @@ export class SimLog implements EventLog {
     if (stored === undefined) throw new Error(`there is no topic ${record.topic}`);
     const appended = { ...record, value: Buffer.from(record.value), partition, offset: stored.length };
     stored.push(appended);
+    this.#arrivals.push({ record: appended, atMs: this.#options.clock.monotonic() });
     return appended;
   }
 

@@ -2,6 +2,7 @@
 
 import { asDistinctId } from '../../src/event/ids.ts';
 import { checkFates } from './check-fates.ts';
+import { checkFreshness } from './check-freshness.ts';
 import { checkHold } from './check-hold.ts';
 import { checkOutputs } from './check-outputs.ts';
 import { checkTables } from './check-tables.ts';
@@ -10,6 +11,9 @@ import { canonical, type Outputs, outputsOf } from './outputs.ts';
 import type { Ran } from './run.ts';
 import { identityKey } from './sim-store.ts';
 import { TEAM } from './world.ts';
+
+/** A redo reads again: it takes another change elsewhere to break what it believes then. */
+const REDOS_MAX = 8;
 
 export interface Verdict {
   /** What does not hold, a line each. */
@@ -24,11 +28,14 @@ export function judge(ran: Ran): Verdict {
   const failures = [
     ...ran.world.faults,
     ...(ran.settled ? [] : ['not everything was settled in time']),
+    ...ran.watch.rivals.redoneOften(REDOS_MAX).map((source) => `${source} was redone again and again`),
     ...followed.failures,
     ...checkState(ran, followed),
     ...checkFates(ran, outputs),
     // ClickHouse has heard of what Postgres has lost.
-    ...(ran.plan.canLose ? [] : checkOutputs(ran, followed, outputs)),
+    ...(ran.plan.canLose
+      ? []
+      : [...checkOutputs(ran, followed, outputs), ...checkFreshness(ran, followed, outputs)]),
     ...checkHold(ran, followed),
     ...checkTables(ran),
   ];

@@ -32,7 +32,7 @@ const DISPATCH_MS = 20;
 export class Watch {
   readonly #world: World;
   readonly #holdMs: number;
-  readonly #rivals: Rivals;
+  readonly rivals: Rivals;
   readonly #counts = new Map<Moment, number>();
   /** By source. */
   readonly #events = new Map<string, HistoryEvent>();
@@ -49,11 +49,10 @@ export class Watch {
   constructor(world: World, holdMs: number) {
     this.#world = world;
     this.#holdMs = holdMs;
-    const rivals = new Rivals(world, this);
-    this.#rivals = rivals;
+    this.rivals = new Rivals(world, this);
     world.onDelivered = (process, records) => this.#onDelivered(process, records);
     world.onRolledBack = (how) => this.met(how);
-    world.onSave = (process, works, save) => rivals.onSave(process, works, save);
+    world.onSave = (process, works, save) => this.rivals.onSave(process, works, save);
   }
 
   sent(source: string, event: HistoryEvent): void {
@@ -95,7 +94,7 @@ export class Watch {
 
   /** The process ends now: at once, or after it has finished what it can. */
   ended(process: Process, kind: 'crash' | 'stop'): void {
-    this.#rivals.interrupted(process);
+    this.rivals.interrupted(process);
     const nowMs = this.#world.clock.monotonic();
     const own = this.#delivered.get(process) ?? new Map<string, number>();
     for (const [source, atMs] of own) {
