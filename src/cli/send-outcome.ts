@@ -45,7 +45,10 @@ export function outcomeText(outcome: Step | Outcome, paint: Paint): readonly str
     case 'row':
       return [title('green', 'row'), ...fields(outcome.row, paint)];
     case 'dead_letter':
-      return [title('red', 'dead letter'), ...fields(outcome.letter, paint)];
+      return [
+        `${title('red', 'dead letter')}  npm run dead-letters -- list, show UUID: what to do about it`,
+        ...fields(outcome.letter, paint),
+      ];
     case 'dropped':
       return [
         `${title('yellow', 'dropped')}  there is no row, for the reason ${outcome.reason}`,

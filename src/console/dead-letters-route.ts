@@ -6,11 +6,11 @@ import { DEAD_LETTER_REASONS } from '../event/outcome.ts';
 import { parseTimestamp } from '../event/timestamp.ts';
 import { LIMITS } from '../limits.ts';
 import {
-  CURSOR,
-  cursorOf,
   type DeadLetters,
   type LetterFilter,
   type LetterList,
+  type LetterPlace,
+  placeOf,
   type ShownLetter,
 } from './dead-letters.ts';
 import { type Replayer, type ReplayResult, replayLetters } from './dead-letters-replay.ts';
@@ -55,22 +55,41 @@ export async function answerDeadLetters(
   return letters.list(filterOf(Object.fromEntries(asked)), limit);
 }
 
-/** `body`: a `ReplayRequest`. Some go back, in the order of the log. Rejects with `BadRequestError`. */
+/**
+ * `body`: a `ReplayRequest`. Some go back, in the order of the log. What was given up after the first request began is
+ * left out, or an event whose cause is still there would go back again and again. Rejects with `BadRequestError`.
+ */
 export async function answerReplay(
   letters: DeadLetters,
   replayer: Replayer,
   body: string,
+  nowMs: number,
 ): Promise<ReplayAnswer> {
   const asked = parse(body);
-  const after = asked['after'] ?? undefined;
-  if (after !== undefined && !(typeof after === 'string' && CURSOR.test(after))) {
-    throw new BadRequestError('after is not what an answer gave as next');
-  }
-  const page = await letters.page(filterOf(asked), after);
+  const { untilMs, place } = asked['after'] === undefined ? { untilMs: nowMs } : cursorIn(asked['after']);
+  const page = await letters.page({ ...filterOf(asked), untilMs }, place);
   const results = await replayLetters(replayer, await letters.judge(page), asked['dry_run'] !== false);
   const last = page.at(-1);
   const isLast = last === undefined || page.length < replayMax;
-  return { results, next: isLast ? null : cursorOf(last) };
+  return { results, next: isLast ? null : cursorText({ untilMs, place: placeOf(last) }) };
+}
+
+interface Cursor {
+  readonly untilMs: number;
+  readonly place?: LetterPlace;
+}
+
+const CURSOR =
+  /^(?<until>\d{1,14}):(?<partition>\d{1,10}):(?<offset>\d{1,19}):(?<id>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
+
+const cursorText = ({ untilMs, place }: Required<Cursor>): string =>
+  `${untilMs}:${place.partition}:${place.offset}:${place.id}`;
+
+function cursorIn(value: unknown): Cursor {
+  const found = typeof value === 'string' ? CURSOR.exec(value)?.groups : undefined;
+  if (found === undefined) throw new BadRequestError('after is not what an answer gave as next');
+  const { until, partition = '', offset = '', id = '' } = found;
+  return { untilMs: Number(until), place: { partition, offset, id } };
 }
 
 function parse(body: string): Readonly<Record<string, unknown>> {

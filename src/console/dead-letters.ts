@@ -19,6 +19,8 @@ import { INGESTION_TOPIC } from '../storage/topics.ts';
 export interface LetterFilter {
   readonly reason?: string;
   readonly sinceMs?: number;
+  /** Exclusive. */
+  readonly untilMs?: number;
   /** Of events, or of dead letters. */
   readonly uuids?: readonly string[];
 }
@@ -91,13 +93,14 @@ function from(filter: LetterFilter, more: readonly string[] = []): string {
   return `FROM (SELECT *, ${PLACE} AS place FROM events_dead_letter_queue FINAL ${where})`;
 }
 
-function conditions({ reason, sinceMs, uuids }: LetterFilter): string[] {
+const timeLiteral = (epochMs: number): string => `toDateTime64('${clickHouseMicros(epochMs)}', 6, 'UTC')`;
+
+function conditions({ reason, sinceMs, untilMs, uuids }: LetterFilter): string[] {
   const list = uuids?.map((uuid) => `'${uuid}'`).join(', ');
   return [
     ...(reason === undefined ? [] : [`error = '${reason}'`]),
-    ...(sinceMs === undefined
-      ? []
-      : [`error_timestamp >= toDateTime64('${clickHouseMicros(sinceMs)}', 6, 'UTC')`]),
+    ...(sinceMs === undefined ? [] : [`error_timestamp >= ${timeLiteral(sinceMs)}`]),
+    ...(untilMs === undefined ? [] : [`error_timestamp < ${timeLiteral(untilMs)}`]),
     ...(list === undefined ? [] : [`(id IN (${list}) OR event_uuid IN (${list}))`]),
   ];
 }
@@ -136,10 +139,10 @@ export class DeadLetters {
     }));
   }
 
-  /** In the order of the log; `after`: `cursorOf` the last one of the page before. */
-  page(filter: LetterFilter, after: string | undefined): Promise<readonly DeadLetter[]> {
-    const [partition, offset, id] = after?.split(':') ?? [];
-    const more = after === undefined ? [] : [`${PLACE} > (${partition}, ${offset}, toUUID('${id}'))`];
+  /** In the order of the log; `after`: `placeOf` the last one of the page before. */
+  page(filter: LetterFilter, after: LetterPlace | undefined): Promise<readonly DeadLetter[]> {
+    const more =
+      after === undefined ? [] : [`${PLACE} > (${after.partition}, ${after.offset}, toUUID('${after.id}'))`];
     return this.#rows(
       `SELECT ${HEAD}, raw_payload ${from(filter, more)} ORDER BY place LIMIT ${LIMITS.deadLetters.replayMax}`,
     );
@@ -171,11 +174,10 @@ export class DeadLetters {
     if (events.length === 0) return new Set();
     const uuids = events.map(({ captured }) => `'${captured.uuid}'`).join(', ');
     const times = events.map(({ timestampMs }) => Math.min(Math.max(timestampMs, YEAR_1900), YEAR_2299));
-    const at = (ms: number) => `toDateTime64('${clickHouseMicros(ms)}', 6, 'UTC')`;
     // The table is sorted by day, not by uuid.
     const found = await this.#rows<{ uuid: string; event: string; distinct_id: string }>(
       `SELECT DISTINCT toString(e.uuid) AS uuid, event, distinct_id FROM events AS e
-       WHERE timestamp >= ${at(Math.min(...times))} AND timestamp <= ${at(Math.max(...times))} AND e.uuid IN (${uuids})`,
+       WHERE timestamp >= ${timeLiteral(Math.min(...times))} AND timestamp <= ${timeLiteral(Math.max(...times))} AND e.uuid IN (${uuids})`,
     );
     return new Set(found.map(({ uuid, event, distinct_id }) => eventKey(uuid, event, distinct_id)));
   }
@@ -222,13 +224,17 @@ const keyOf = (letter: Pick<DeadLetter, 'tags' | 'event_uuid'>): LetterKey => ({
   eventUuid: letter.event_uuid,
 });
 
-/** Of `page`. */
-export function cursorOf(letter: Pick<DeadLetter, 'tags' | 'id'>): string {
-  const [, partition = '0', offset = '0'] = sourceOf(letter).split(':');
-  return `${partition}:${offset}:${letter.id}`;
+/** Where `page` goes on. */
+export interface LetterPlace {
+  readonly partition: string;
+  readonly offset: string;
+  readonly id: string;
 }
 
-export const CURSOR = /^\d{1,10}:\d{1,19}:[0-9a-f-]{36}$/;
+export function placeOf(letter: Pick<DeadLetter, 'tags' | 'id'>): LetterPlace {
+  const [, partition = '0', offset = '0'] = sourceOf(letter).split(':');
+  return { partition, offset, id: letter.id };
+}
 
 export function replayRecord({ notedAtMs, at }: Replay): ReplayRecord {
   return {

@@ -51,7 +51,8 @@ export function consoleSources(
     books: () => readBooks(postgres, log.log),
     held: (eventUuid) => worker?.held(eventUuid),
     deadLetters: async (asked) => answerDeadLetters(deadLetters(), asked),
-    replayDeadLetters: async (body) => answerReplay(deadLetters(), { log: log.log, postgres }, body),
+    replayDeadLetters: async (body) =>
+      answerReplay(deadLetters(), { log: log.log, postgres }, body, clock.now()),
     async query(database, sql, signal) {
       if (database === 'clickhouse') return requireClickHouse(clickhouse).query(sql, signal);
       const rows = await readOnlyQuery(postgres, sql);

@@ -137,8 +137,8 @@ t.test(
           ['row_too_large', 'large', 'boss', large, null],
         ],
       );
-      t.match((await ask(dataDir, 'list', '--reason', 'merge_too_large')).lines, [{ event_uuid: merge }]);
-      t.equal((await ask(dataDir, 'list', '--limit', '2')).lines.length, 2);
+      const merges = await ask(dataDir, 'list', '--reason', 'merge_too_large', '--limit', '1');
+      t.match(merges.lines, [{ event_uuid: merge }]);
       const [letter] = (await ask(dataDir, 'show', poisoned)).lines;
       t.match(letter, {
         event_uuid: poisoned,
@@ -326,11 +326,10 @@ t.test(
       [{ ...nowhere, has_row: true }],
       'its row tells that it went back',
     );
-    for (const args of [['--all'], [unsent, sent]]) {
-      const { lines } = await ask(dataDir, 'replay', ...args);
-      t.ok(lines.every(({ outcome }) => outcome === 'replayed_already'));
-    }
-    t.match(await ask(dataDir, 'replay', unsent), { lines: [{ detail: /not known/ }] });
+    t.match(await ask(dataDir, 'replay', '--all'), { code: 0, lines: [] });
+    const again = await ask(dataDir, 'replay', unsent, sent);
+    t.same(outcomes(again), ['replayed_already', 'replayed_already']);
+    t.match(again, { code: 1, lines: [{ detail: /not known/ }, { detail: /not known/ }] });
     t.match(await system.settled(), { acknowledged: 3, rows: 1, dead_lettered: { refused_by_postgres: 2 } });
   },
 );

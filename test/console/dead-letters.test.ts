@@ -38,10 +38,18 @@ interface Given {
   readonly reason?: DeadLetterReason;
   readonly teamId?: number;
   readonly payload?: string;
+  /** When it was given up. The last one of the log was the first, unless it is said. */
+  readonly atMs?: number;
 }
 
 /** A dead letter of record n of partition n % 3. */
-function letter({ n, reason = 'stage_failed', teamId = TEAM, payload }: Given): Uint8Array {
+function letter({
+  n,
+  reason = 'stage_failed',
+  teamId = TEAM,
+  payload,
+  atMs = AT_MS - n * 1_000,
+}: Given): Uint8Array {
   const at = { partition: n % 3, offset: n };
   const event = {
     uuid: asEventUuid(uuidOf(n)),
@@ -65,8 +73,7 @@ function letter({ n, reason = 'stage_failed', teamId = TEAM, payload }: Given): 
     distinctId: event.distinctId,
     teamId,
     rawPayload: payload ?? letterPayload(event, AT_MS + n),
-    // The last one of the log was given up first.
-    atMs: AT_MS - n * 1_000,
+    atMs,
   });
   return Buffer.from(`${row.slice(0, -1)},"_timestamp":${TAKEN_AT},"_offset":${n}}`);
 }
@@ -74,10 +81,12 @@ function letter({ n, reason = 'stage_failed', teamId = TEAM, payload }: Given): 
 class TestLog {
   readonly records: AppendRecord[] = [];
   failure: Error | undefined;
+  onAppend: (() => Promise<void>) | undefined;
   trouble: string | undefined;
 
   async append(records: readonly AppendRecord[]): Promise<readonly Position[]> {
     if (this.failure !== undefined) throw this.failure;
+    await this.onAppend?.();
     return records.map((record) => ({ partition: 0, offset: this.records.push(record) - 1 }));
   }
 }
@@ -94,7 +103,7 @@ async function world(t: Test, given: readonly Given[]) {
   const letters = new DeadLetters(clickhouse, postgres);
   const log = new TestLog();
   const replayer = { log: { append: log.append.bind(log), trouble: () => log.trouble }, postgres };
-  const post = (body: string) => answerReplay(letters, replayer, body);
+  const post = (body: string) => answerReplay(letters, replayer, body, Date.now());
   const replay = (request: ReplayRequest) => post(JSON.stringify({ dry_run: false, ...request }));
   return { postgres, letters, log, post, replay };
 }
@@ -135,6 +144,21 @@ t.test('all go back in the order of the log, page by page, as capture wrote them
     token: 'phc_test',
     now: new Date(AT_MS).toISOString(),
   });
+});
+
+t.test('an event whose cause is still there does not go back again and again', async (t) => {
+  const { replay, log } = await world(t, numbers(replayMax));
+  log.onAppend = async () => {
+    const again = numbers(2 * replayMax).map(({ n }) => ({ n: 1_000 + n, atMs: Date.now() + 1 }));
+    await clickhouse.insert('events_dead_letter_queue', again.map(letter));
+  };
+  const first = await replay({});
+  t.equal(first.results.length, replayMax);
+  t.match(await replay({ after: String(first.next) }), { results: [], next: null });
+  t.ok(
+    (await replay({})).results.some(({ outcome }) => outcome === 'replayed'),
+    'but when asked anew',
+  );
 });
 
 t.test('many who ask at the same time put each back once', async (t) => {
