@@ -7,7 +7,7 @@
  * id has a person.
  */
 import t, { type Test } from 'tap';
-import { captured, eventUuid, type Sent, startSystem, uuidOf } from './harness.ts';
+import { captured, eventUuid, type Sent, System, startSystem, uuidOf } from './harness.ts';
 
 const MINUTE = 60_000;
 const startHolding = (t: Test) => startSystem(t, { holdMs: MINUTE });
@@ -76,6 +76,19 @@ t.test('the minute begins when the log takes the event: a restart does not begin
   const longAgo = system.clock.now() - MINUTE;
   await system.appendRecords(captured([signup], {}, longAgo, () => eventUuid(1)));
   t.match(await system.picture(), { rows: [{ event: 'signup' }] });
+});
+
+t.test('after a downtime an $identify that waits in the log still comes in time', async (t) => {
+  const system = await System.open(t, { holdMs: MINUTE });
+  const hourAgo = system.clock.now() - 60 * MINUTE;
+  let uuids = 0;
+  const newUuid = () => eventUuid(++uuids);
+  await system.appendRecords(captured([signup], {}, hourAgo, newUuid));
+  await system.appendRecords(captured(Array(200).fill(visit('anon-7')), {}, hourAgo + 1_000, newUuid));
+  await system.appendRecords(captured([identify('alice', 'anon-1')], {}, hourAgo + 2_000, newUuid));
+  // The signup's minute was over long ago. But nobody has read yet what came within it.
+  await system.startWorker(undefined, { limits: { pollRecordsMax: 10 } });
+  t.match((await system.picture()).rows[0], { event: 'signup', person_id: uuidOf('anon-1') });
 });
 
 t.test('events of an id stay in order: who comes later waits behind the one that is held', async (t) => {

@@ -84,6 +84,8 @@ t.test(
     await system.append([identify(theirs, 'their-device')]);
     await isIdentified(system, theirs);
     adam.saves.open();
+    // What Adam keeps in memory is the refused one, too.
+    await system.send(seen(mine));
 
     const { rows, persons, warnings } = await system.picture();
     t.match(

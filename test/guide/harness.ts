@@ -7,24 +7,16 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import tap, { type Test } from 'tap';
+import type { Test } from 'tap';
 import type { WorkerLimits } from '../../src/actors/session.ts';
 import type { Transform } from '../../src/actors/transforms.ts';
 import { startWorker, type Worker } from '../../src/actors/worker.ts';
 import type { Books } from '../../src/books.ts';
-import { takeEvents } from '../../src/capture/events.ts';
-import { Refusal } from '../../src/capture/refusal.ts';
-import { shapeOf } from '../../src/capture/shape.ts';
 import { systemClock } from '../../src/clock.ts';
-import { asDistinctId, asEventUuid, asTeamId, asToken } from '../../src/event/ids.ts';
-import type { Json, JsonObject } from '../../src/event/json.ts';
 import { derivePersonUuid, deriveRecordUuid } from '../../src/ids.ts';
 import { LIMITS } from '../../src/limits.ts';
-import { startLoader } from '../../src/loader/loader.ts';
 import { silentLogger } from '../../src/logger.ts';
 import { Metrics } from '../../src/metrics.ts';
-import { openClickHouse } from '../../src/storage/clickhouse/clickhouse.ts';
-import { migrateClickHouse } from '../../src/storage/clickhouse/migrate.ts';
 import type { ClickHouse } from '../../src/storage/clickhouse-port.ts';
 import { type EmbeddedLog, openEmbeddedLog } from '../../src/storage/embedded/log.ts';
 import type { AppendRecord } from '../../src/storage/event-log.ts';
@@ -33,44 +25,15 @@ import { readBooks } from '../../src/storage/postgres/books.ts';
 import { createPersonStore } from '../../src/storage/postgres/person-store.ts';
 import type { Postgres } from '../../src/storage/postgres/pool.ts';
 import type { Team, TeamStore } from '../../src/storage/team-store.ts';
-import { CLICKHOUSE_TOPICS, type ClickHouseTopic } from '../../src/storage/topics.ts';
-import { recordsOf, rowsOf } from '../support/clickhouse-rows.ts';
-import { withPostgres } from '../support/postgres.ts';
+import type { ClickHouseTopic } from '../../src/storage/topics.ts';
+import { rowsOf } from '../support/clickhouse-rows.ts';
 import { GuideClock } from './clock.ts';
+import { messagesOn, type PersonSeen, personsIn, type Row, until } from './seen.ts';
+import { captured, eventUuid, type Request, type Sent, TEAM, TOKEN } from './sent.ts';
+import { emptyPostgres, loadedClickHouse } from './stores.ts';
 
-export const TEAM = asTeamId(1);
-export const TOKEN = asToken('phc_guide');
-
-/** An event as an SDK puts it into a batch. */
-export interface Sent {
-  readonly event: string;
-  readonly distinct_id: Json;
-  readonly properties?: JsonObject;
-  readonly [field: string]: Json | undefined;
-}
-
-/** What a request says beside its events. */
-export interface Request {
-  /** The client's clock when it sent the request. */
-  readonly sent_at?: string;
-  readonly historical_migration?: boolean;
-}
-
-export type Row = Readonly<Record<string, unknown>>;
-
-/** A person as Postgres has it. */
-export interface PersonSeen {
-  /** Its distinct ids in order, with blanks between them. */
-  readonly ids: string;
-  readonly uuid: string;
-  readonly is_identified: boolean;
-  readonly version: number;
-  readonly created_at: string;
-  /** All but `$creator_event_uuid`, which every person has. */
-  readonly properties: JsonObject;
-  /** Uuid of the event that made the person. */
-  readonly creator: unknown;
-}
+export { type PersonSeen, type Row, until } from './seen.ts';
+export { captured, eventUuid, type Request, type Sent, TEAM, TOKEN, uuidOf } from './sent.ts';
 
 export interface Picture {
   /** Messages on `clickhouse_events_json` in the order of the events, JSON texts in them parsed. */
@@ -100,34 +63,11 @@ export interface Changed {
 /** A worker's own view of the store, for tests that hold a call back. */
 export type Wrap = (store: PersonStore) => PersonStore;
 
-/** The uuid of the person that is made for this id. */
-export const uuidOf = (distinctId: string): string => derivePersonUuid(TEAM, asDistinctId(distinctId));
-
-/** The events get these uuids one after another, from 1 on, unless they bring their own. */
-export const eventUuid = (number: number) =>
-  asEventUuid(`00000000-0000-7000-8000-${String(number).padStart(12, '0')}`);
-
 /** The events in one batch, and what they leave. */
 export async function given(t: Test, ...events: readonly Sent[]): Promise<Picture> {
   const system = await startSystem(t);
   await system.send(...events);
   return system.picture();
-}
-
-/** What capture puts on the log for a batch that comes at `nowMs` from `ip`: pure. */
-export function captured(
-  events: readonly Sent[],
-  request: Request,
-  nowMs: number,
-  newUuid: () => ReturnType<typeof eventUuid>,
-): readonly AppendRecord[] {
-  const text = JSON.stringify({ api_key: TOKEN, batch: events, ...request });
-  const batch = shapeOf(JSON.parse(text));
-  if (batch instanceof Refusal) throw new Error(batch.text);
-  const context = { token: TOKEN, ip: '203.0.113.9', now: nowMs, sentAtQuery: '', isEngage: false };
-  const taken = takeEvents(batch, text, context, newUuid, LIMITS.capture);
-  if (taken instanceof Refusal) throw new Error(taken.text);
-  return taken.records;
 }
 
 export async function startSystem(t: Test, options: Options = {}): Promise<System> {
@@ -142,6 +82,7 @@ export class System {
   readonly postgres: Postgres;
   readonly #options: Options;
   readonly #workers = new Set<Worker>();
+  #clickhouse: ClickHouse | undefined;
   #appended = 0;
   #uuids = 0;
 
@@ -232,58 +173,28 @@ export class System {
     };
   }
 
-  async persons(): Promise<readonly PersonSeen[]> {
-    const { rows } = await this.postgres.query<Omit<PersonSeen, 'creator'>>(PERSONS);
-    return rows.map((row) => {
-      const { $creator_event_uuid: creator, ...properties } = row.properties;
-      return { ...row, properties, creator };
-    });
+  persons(): Promise<readonly PersonSeen[]> {
+    return personsIn(this.postgres);
   }
 
   /** The messages of a topic as they were sent, JSON texts in them parsed. */
-  async read(topic: ClickHouseTopic): Promise<readonly Row[]> {
-    const records = await recordsOf(this.log, topic);
-    return records
-      .toSorted((a, b) => a.partition - b.partition || a.offset - b.offset)
-      .map(({ value }) => parsed(JSON.parse(Buffer.from(value).toString('utf8'))));
+  read(topic: ClickHouseTopic): Promise<readonly Row[]> {
+    return messagesOn(this.log, topic);
   }
 
   /** Loads what is on the topics into an empty ClickHouse, and gives a way to ask it. */
   async clickhouse(): Promise<(sql: string) => Promise<readonly Row[]>> {
-    clickhouse ??= embeddedClickHouse();
-    const target = await clickhouse;
-    for (const table of TABLES) await target.command(`TRUNCATE TABLE ${table}`);
-    const loader = await startLoader({
-      log: this.log,
-      clickhouse: target,
-      clock: systemClock,
-      metrics: new Metrics(),
-      logger: silentLogger,
-      onRowRefused: async ({ detail }) => {
-        throw new Error(detail);
-      },
-    });
-    await until('everything is in ClickHouse', () => this.#isLoaded());
-    await loader.close();
-    return (sql) => rowsOf(target, sql);
+    const loaded = await loadedClickHouse(this.log);
+    this.#clickhouse = loaded;
+    return (sql) => rowsOf(loaded, sql);
   }
 
-  /** Rows that come to a table on top of what is there. */
+  /** Rows that come to a table of ClickHouse on top of what is there. */
   async insert(table: string, rows: readonly string[]): Promise<void> {
-    const target = await clickhouse;
-    await target?.insert(
+    await this.#clickhouse?.insert(
       table,
       rows.map((row) => Buffer.from(row)),
     );
-  }
-
-  async #isLoaded(): Promise<boolean> {
-    for (const topic of CLICKHOUSE_TOPICS) {
-      const committed = await this.log.committed('loader', topic);
-      const ends = await this.log.offsets(topic);
-      if (ends.some(({ partition, end }) => (committed.get(partition) ?? 0) < end)) return false;
-    }
-    return true;
   }
 
   async #books(hold: (books: Books) => boolean): Promise<Books> {
@@ -300,82 +211,9 @@ export class System {
   }
 }
 
-const PERSONS = `
-  SELECT p.uuid, p.is_identified, p.version::int AS version, p.properties,
-    to_char(p.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS created_at,
-    coalesce(string_agg(d.distinct_id, ' ' ORDER BY d.distinct_id COLLATE "C"), '') COLLATE "C" AS ids
-  FROM posthog_person p LEFT JOIN posthog_persondistinctid d ON d.person_id = p.id
-  GROUP BY p.id ORDER BY 6`;
-
-/** Fields of messages that hold JSON as text. */
-const JSON_TEXT = /^(details|(person_|group_|group\d_)?properties)$/;
-
-const parsed = (row: Row): Row =>
-  Object.fromEntries(
-    Object.entries(row).map(([name, value]) => [
-      name,
-      typeof value === 'string' && JSON_TEXT.test(name) ? JSON.parse(value) : value,
-    ]),
-  );
-
 function teamStore(settings: Options['project']): TeamStore {
   const defaults = { anonymizeIps: false, personProcessingOptOut: false };
   const team: Team = { id: TEAM, token: TOKEN, name: 'guide', ...defaults, ...settings };
   const find = (token: string) => (token === TOKEN ? team : undefined);
   return { cached: find, byToken: async (token) => find(token) };
-}
-
-const TABLES = [
-  'events',
-  'person',
-  'person_distinct_id2',
-  'person_distinct_id_overrides',
-  'groups',
-  'ingestion_warnings',
-  'events_dead_letter_queue',
-];
-
-let database: ReturnType<typeof withPostgres> | undefined;
-
-/** One for each file; every system begins with empty tables. */
-async function emptyPostgres(): Promise<Postgres> {
-  database ??= withPostgres(tap);
-  const { postgres } = await database;
-  const { rows } = await postgres.query<{ tables: string }>(
-    `SELECT string_agg(quote_ident(tablename), ', ') AS tables FROM pg_tables
-     WHERE schemaname = 'public' AND tablename <> 'tributary_migration'`,
-  );
-  await postgres.query(`TRUNCATE ${rows[0]?.tables} RESTART IDENTITY`);
-  return postgres;
-}
-
-/** chdb has one data folder for each process. */
-let clickhouse: Promise<ClickHouse> | undefined;
-
-async function embeddedClickHouse(): Promise<ClickHouse> {
-  const dir = await mkdtemp(join(tmpdir(), 'tributary-guide-clickhouse-'));
-  const opened = await openClickHouse({ dir });
-  await migrateClickHouse(opened, silentLogger);
-  tap.teardown(async () => {
-    await opened.close();
-    await rm(dir, { recursive: true, force: true });
-  });
-  return opened;
-}
-
-const DEADLINE_MS = 15_000;
-const POLL_MS = 10;
-
-/** Asks until it is so. `what`: what was waited for, for the error. */
-export async function until(
-  what: string | (() => string),
-  isSo: () => boolean | Promise<boolean>,
-): Promise<void> {
-  const deadline = performance.now() + DEADLINE_MS;
-  while (!(await isSo())) {
-    if (performance.now() > deadline) {
-      throw new Error(`not within ${DEADLINE_MS} ms: ${typeof what === 'string' ? what : what()}`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-  }
 }
