@@ -211,8 +211,10 @@ t.test(
 
 t.test('rule 9: an exempt event that finds its id known lets the id’s held events go first', async (t) => {
   const [alice, bob] = [adams('alice'), bertas('bob')];
-  // Adam is deaf here: else he hears of Berta's alias, and the held event goes on by itself.
-  const { system } = await startPair(t, { holdMs: MINUTE, isShared: false });
+  // Adam is deaf here, else he hears of Berta's alias, and the held event goes on by itself; and he forgets at once
+  // that nobody knew alice, else he finds out only when he saves.
+  const limits = { identityCacheBytesMax: 1 };
+  const { system } = await startPair(t, { holdMs: MINUTE, isShared: false, limits });
   await system.send({ event: 'signup', distinct_id: alice, properties: { $set: { plan: 'free' } } });
   await system.append([alias(bob, alice)]);
   await isMerged(system, bob);
