@@ -3,9 +3,11 @@
  * or leave a person as nobody sent it.
  *
  *     npm run torture -- [--minutes 5] [--rate 300] [--each N] [--seed N] [--json]
+ *     npm run torture -- --kafka [--workers 3] [--minutes 5] [--rate 100] [--seed N] [--json]
  *
  * `--rate`: events per second of all clients. `--each`: how often every gap has to have been hit. Only what is durable
- * after a kill says which gaps it hit. Exits with 1 if something is not as it must be, and keeps the data then.
+ * after a kill says which gaps it hit. Exits with 1 if something is not as it must be, and keeps the data then. `--kafka`: several
+ * workers on a real Kafka instead, and faults of all kinds.
  */
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
@@ -14,13 +16,14 @@ import type { Books } from '../src/books.ts';
 import { sleep, systemClock } from '../src/clock.ts';
 import { openClickHouse } from '../src/storage/clickhouse/clickhouse.ts';
 import { STORE_FOLDERS } from '../src/stores.ts';
+import { tortureKafka } from './support/kafka-torture.ts';
 import { countRows, problem } from './support/proof.ts';
 import { type Random, seededRandom } from './support/random.ts';
 import { takeAim } from './support/torture-aims.ts';
-import type { Fates } from './support/torture-follow.ts';
 import { GAP_NAMES, type Gap, hitsOf } from './support/torture-gaps.ts';
 import { proofProblems } from './support/torture-proof.ts';
-import { killLine, printResult } from './support/torture-report.ts';
+import { killLine, printKafkaResult, printResult } from './support/torture-report.ts';
+import type { GapCount, Kill, TortureResult } from './support/torture-result.ts';
 import { World } from './support/torture-world.ts';
 
 export interface TortureOptions {
@@ -32,44 +35,8 @@ export interface TortureOptions {
   readonly eventsPerSecond: number;
   readonly seed: number;
   readonly onProgress: (line: string) => void;
-  /** Ends it before its time, and without a proof. */
+  /** Ends it without a proof. */
   readonly signal?: AbortSignal;
-}
-
-/** One death. */
-export interface Kill {
-  readonly kill: number;
-  /** `start`: at any time while the process starts. */
-  readonly aim: Gap | 'start';
-  /** Gaps that were hit, and how many requests, events or saves were in them. */
-  readonly hits: Readonly<Partial<Record<Gap, number>>>;
-  /** Events answered 200 so far. */
-  readonly acknowledged: number;
-  /** Since the beginning. */
-  readonly atMinutes: number;
-}
-
-/** `gap`: how many kills were aimed at it, and how many hit it. */
-export interface GapCount {
-  readonly gap: Gap;
-  readonly aimed: number;
-  readonly hit: number;
-}
-
-export interface TortureResult {
-  readonly kills: readonly Kill[];
-  readonly gaps: readonly GapCount[];
-  readonly acknowledged: number;
-  readonly fates: Fates;
-  readonly persons: number;
-  /** Rows that were inserted again, and that ClickHouse had not merged away in the end. */
-  readonly rowsRepeated: number;
-  /** The most that one process had resident. */
-  readonly rssMaxMib: number;
-  readonly books: Books | undefined;
-  readonly problems: readonly string[];
-  /** What is kept, if something is wrong. */
-  readonly folders: readonly string[];
 }
 
 /** One kill in so many comes while the system is still starting. */
@@ -85,7 +52,7 @@ const SETTLE_MS = 90_000;
 const LOOK_EVERY_MS = 300;
 /** Looks in a row at which nothing may be on its way. */
 const QUIET_LOOKS = 3;
-/** Of a kind that is found record by record. */
+/** Of a kind. */
 const PROBLEMS_SHOWN = 20;
 /** About how long a start takes, until one has been measured. */
 const START_MS = 2_000;
@@ -294,25 +261,39 @@ if (process.argv[1] === import.meta.filename) {
     options: {
       minutes: { type: 'string', default: '5' },
       each: { type: 'string' },
-      rate: { type: 'string', default: '300' },
+      rate: { type: 'string' },
+      kafka: { type: 'boolean', default: false },
+      workers: { type: 'string', default: '3' },
       seed: { type: 'string', default: String(randomInt(2 ** 31)) },
       json: { type: 'boolean', default: false },
     },
   });
   const minutes = Number(values.minutes);
+  const seed = Number(values.seed);
+  // A second interrupt ends the process at once.
   const interrupt = new AbortController();
-  // The second one ends the process at once.
   process.once('SIGINT', () => interrupt.abort());
-  const result = await torture({
+  const shared = {
     minutes,
-    each: Number(values.each ?? (minutes >= 10 ? 10 : 1)),
-    isOverEarly: false,
-    eventsPerSecond: Number(values.rate),
-    seed: Number(values.seed),
-    onProgress: (line) => void process.stderr.write(`${line}\n`),
+    seed,
+    onProgress: (line: string) => void process.stderr.write(`${line}\n`),
     signal: interrupt.signal,
-  });
-  if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
-  else printResult(Number(values.seed), result);
-  process.exitCode = result.problems.length === 0 ? 0 : 1;
+  };
+  const print = <Result extends { readonly problems: readonly string[] }>(
+    result: Result,
+    printed: (seed: number, result: Result) => void,
+  ): void => {
+    if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+    else printed(seed, result);
+    process.exitCode = result.problems.length === 0 ? 0 : 1;
+  };
+  if (values.kafka) {
+    const eventsPerSecond = Number(values.rate ?? 100);
+    const workers = Number(values.workers);
+    print(await tortureKafka({ ...shared, workers, eventsPerSecond }), printKafkaResult);
+  } else {
+    const eventsPerSecond = Number(values.rate ?? 300);
+    const each = Number(values.each ?? (minutes >= 10 ? 10 : 1));
+    print(await torture({ ...shared, each, isOverEarly: false, eventsPerSecond }), printResult);
+  }
 }

@@ -33,16 +33,17 @@ export function stopWorker(options: StopWorkerOptions): Promise<FaultResult> {
   return onCluster({ ...options, holdSeconds: 8 }, async (scene) => {
     const { cluster, problems, report, facts } = scene;
     const [worker] = cluster.workers;
-    if (worker === undefined) throw new Error('there is no worker');
+    const [proxy] = cluster.proxies;
+    if (worker === undefined || proxy === undefined) throw new Error('there is no worker');
     for (const moment of options.moments) {
       await bothWork(scene);
       const point = POINTS[moment];
       if (point !== undefined) {
         const isCaught = await Promise.race([
-          cluster.proxy.caught(point).then(() => true),
+          proxy.caught(point).then(() => true),
           sleep(systemClock, CAUGHT_MS).then(() => false),
         ]);
-        cluster.proxy.forget();
+        proxy.forget();
         if (!isCaught) throw new Error(`no save came to the moment "${moment}" within ${CAUGHT_MS} ms`);
       }
       const stoppedAtMs = systemClock.now();

@@ -17,6 +17,14 @@ export interface ClusterProof {
   readonly problems: readonly string[];
 }
 
+/** Who reads along. */
+export interface Along {
+  readonly records: { readonly size: number };
+  readonly rows: readonly { readonly uuid: string }[];
+  /** Whether it has read everything that the log has. */
+  hasAll(): Promise<boolean>;
+}
+
 const SETTLE_MS = 90_000;
 const POLL_MS = 300;
 /** Looks in a row at which nothing may be on its way. */
@@ -71,8 +79,12 @@ export async function proveCluster(
 }
 
 /** The books when nothing has been on its way for a while, and ClickHouse has what was produced. */
-export async function settleCluster(cluster: Cluster, watch: LogWatch): Promise<Books> {
-  const deadline = systemClock.monotonic() + SETTLE_MS;
+export async function settleCluster(
+  cluster: Cluster,
+  watch: Along,
+  settleMs: number = SETTLE_MS,
+): Promise<Books> {
+  const deadline = systemClock.monotonic() + settleMs;
   let state: unknown;
   for (let looks = 0; looks < QUIET_LOOKS; ) {
     // Some part may still be on its way back.
@@ -80,7 +92,7 @@ export async function settleCluster(cluster: Cluster, watch: LogWatch): Promise<
     state = isQuiet;
     looks = isQuiet === true ? looks + 1 : 0;
     if (looks === 0 && systemClock.monotonic() > deadline) {
-      throw new Error(`not settled after ${SETTLE_MS} ms: ${JSON.stringify(state)}`);
+      throw new Error(`not settled after ${settleMs} ms: ${JSON.stringify(state)}`);
     }
     await sleep(systemClock, POLL_MS);
   }
@@ -88,7 +100,7 @@ export async function settleCluster(cluster: Cluster, watch: LogWatch): Promise<
 }
 
 /** True, or what is still missing. */
-async function look(cluster: Cluster, watch: LogWatch): Promise<object | true> {
+async function look(cluster: Cluster, watch: Along): Promise<object | true> {
   const books = await cluster.loader.books();
   if (books.waiting + books.in_flight + books.held !== 0) return books;
   if (!(await watch.hasAll())) return { records: watch.records.size, rows: watch.rows.length, books };

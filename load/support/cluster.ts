@@ -22,6 +22,8 @@ import { PostgresProxy } from './torture-proxy.ts';
 export interface ClusterOptions {
   readonly partitions: number;
   readonly holdSeconds: number;
+  /** By default 2. */
+  readonly workers?: number;
   /** A broker that runs already; otherwise the cluster has one of its own, which may be killed. */
   readonly kafkaHosts?: string | undefined;
   /** A ClickHouse server; otherwise the loader has an embedded one. */
@@ -33,7 +35,7 @@ interface Stores {
   readonly folder: string;
   readonly broker: KafkaBroker | undefined;
   readonly server: EmbeddedPostgres;
-  readonly proxy: PostgresProxy;
+  readonly proxies: readonly PostgresProxy[];
   readonly log: EventLog;
   readonly hosts: string;
   readonly prefix: string;
@@ -63,8 +65,8 @@ export class Cluster {
   readonly visitor: System;
   /** Not through the proxy. */
   readonly postgres: Postgres;
-  /** The first worker's way to Postgres. */
-  readonly proxy: PostgresProxy;
+  /** The workers' ways to Postgres. */
+  readonly proxies: readonly PostgresProxy[];
   /** The cluster's topics, as somebody else sees them. */
   readonly log: EventLog;
   readonly #stores: Stores;
@@ -76,7 +78,7 @@ export class Cluster {
   ) {
     this.#stores = stores;
     this.postgres = openPostgres({ url: stores.server.url, logger: silentLogger });
-    this.proxy = stores.proxy;
+    this.proxies = stores.proxies;
     this.log = stores.log;
     this.capture = systems.capture;
     this.loader = systems.loader;
@@ -93,9 +95,6 @@ export class Cluster {
       options.kafkaHosts === undefined ? startKafka({ dir: join(folder, 'kafka') }) : undefined,
       startEmbeddedPostgres({ dir: join(folder, 'postgres'), logger: silentLogger }),
     ]);
-    const target = new URL(server.url);
-    const proxy = await PostgresProxy.open(target);
-    target.port = String(proxy.port);
     const hosts = options.kafkaHosts ?? broker?.hosts ?? '';
     const prefix = `faults-${randomBytes(4).toString('hex')}-`;
     const shared = {
@@ -119,8 +118,15 @@ export class Cluster {
       loader: await role('loader', clickHouse),
       visitor: await role('worker'),
     };
-    const workers = [await role('worker', { DATABASE_URL: target.href })];
-    while (workers.length < WORKERS) workers.push(await role('worker'));
+    const workers: System[] = [];
+    const proxies: PostgresProxy[] = [];
+    while (workers.length < (options.workers ?? WORKERS)) {
+      const target = new URL(server.url);
+      const proxy = await PostgresProxy.open(target);
+      target.port = String(proxy.port);
+      proxies.push(proxy);
+      workers.push(await role('worker', { DATABASE_URL: target.href }));
+    }
     const log = await openKafkaLog({
       connection: plainConnection(hosts),
       prefix,
@@ -130,7 +136,7 @@ export class Cluster {
       metrics: new Metrics(),
     });
     return new Cluster(
-      { folder, broker, server, proxy, log, hosts, prefix, settings: shared },
+      { folder, broker, server, proxies, log, hosts, prefix, settings: shared },
       systems,
       workers,
     );
@@ -173,12 +179,12 @@ export class Cluster {
 
   /** Ends everything. `keep`: leaves the folders as they are, and says where they are. */
   async close(keep: boolean): Promise<readonly string[]> {
-    const { folder, broker, server, proxy, log } = this.#stores;
+    const { folder, broker, server, proxies, log } = this.#stores;
     const systems = [this.capture, this.loader, this.visitor, ...this.workers];
     await Promise.all(systems.map((system) => system.kill()));
     await log.close().catch(() => {});
     await this.postgres.close();
-    await proxy.close();
+    await Promise.all(proxies.map((proxy) => proxy.close()));
     await broker?.kill();
     await server.stop();
     if (keep) return [folder, ...systems.map(({ dataDir }) => dataDir)];

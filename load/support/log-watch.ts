@@ -1,11 +1,12 @@
 /**
  * Reads along: every record of the ingestion topic, and every row that a worker has produced for it, with the time at
- * which it was seen. A member of a group of its own; what is delivered twice counts once.
+ * which it was seen.
  */
 import { systemClock } from '../../src/clock.ts';
-import type { Assignment, EventLog, LogRecord, Subscription } from '../../src/storage/event-log.ts';
+import type { EventLog, LogRecord } from '../../src/storage/event-log.ts';
 import { INGESTION_TOPIC } from '../../src/storage/topics.ts';
 import { seqKey } from './seq-client.ts';
+import { TopicReader } from './topic-reader.ts';
 
 /** A record of the ingestion topic. Times are milliseconds since the epoch. */
 export interface SeenRecord {
@@ -30,69 +31,41 @@ export interface SeenRow {
 }
 
 const ROWS_TOPIC = 'clickhouse_events_json';
-const RECORDS_MAX = 500;
 
 export class LogWatch {
   /** By `partition:offset`. */
   readonly records = new Map<string, SeenRecord>();
   readonly rows: SeenRow[] = [];
-  /** Why it no longer reads, if so. */
-  stopped: string | undefined;
-  /** Offset that comes next, by topic and partition. */
-  readonly #next = new Map<string, number>();
-  readonly #log: EventLog;
-  #subscription: Subscription | undefined;
+  readonly #reader: TopicReader;
 
-  private constructor(log: EventLog) {
-    this.#log = log;
+  private constructor(reader: TopicReader) {
+    this.#reader = reader;
   }
 
   static async open(log: EventLog): Promise<LogWatch> {
-    const watch = new LogWatch(log);
-    watch.#subscription = await log.subscribe({
-      group: 'watch',
-      topics: [INGESTION_TOPIC, ROWS_TOPIC],
-      recordsMax: RECORDS_MAX,
-      onAssign: async (assignment) => watch.#next.get(placeOf(assignment)) ?? 0,
-      onRevoke() {},
-      onRecords: (assignment, records) => watch.#read(assignment, records),
-      onError: (error) => {
-        watch.stopped = error.message;
-      },
+    const reader = new TopicReader(log, 'watch', [INGESTION_TOPIC, ROWS_TOPIC]);
+    const watch = new LogWatch(reader);
+    await reader.open((topic, record) => {
+      if (topic === ROWS_TOPIC) watch.rows.push(toRow(record));
+      else watch.records.set(`${record.partition}:${record.offset}`, toRecord(record));
     });
     return watch;
   }
 
+  /** Why it no longer reads, if so. */
+  get stopped(): string | undefined {
+    return this.#reader.stopped;
+  }
+
   /** Whether it has read everything that the log has. */
-  async hasAll(): Promise<boolean> {
-    for (const topic of [INGESTION_TOPIC, ROWS_TOPIC] as const) {
-      for (const { partition, first, end } of await this.#log.offsets(topic)) {
-        if (end > first && (this.#next.get(placeOf({ topic, partition })) ?? 0) < end) return false;
-      }
-    }
-    return true;
+  hasAll(): Promise<boolean> {
+    return this.#reader.hasAll();
   }
 
-  async close(): Promise<void> {
-    await this.#subscription?.close();
-  }
-
-  #read(assignment: Assignment, records: readonly LogRecord[]): void {
-    const place = placeOf(assignment);
-    const next = this.#next.get(place) ?? 0;
-    const news = records.filter(({ offset }) => offset >= next);
-    const last = news.at(-1);
-    if (last === undefined) return;
-    this.#next.set(place, last.offset + 1);
-    for (const record of news) {
-      if (assignment.topic === ROWS_TOPIC) this.rows.push(toRow(record));
-      else this.records.set(`${record.partition}:${record.offset}`, toRecord(record));
-    }
+  close(): Promise<void> {
+    return this.#reader.close();
   }
 }
-
-const placeOf = ({ topic, partition }: Pick<Assignment, 'topic' | 'partition'>): string =>
-  `${topic} ${partition}`;
 
 function toRecord({ value, partition, offset, timestamp }: LogRecord): SeenRecord {
   const { uuid, distinct_id, data } = JSON.parse(Buffer.from(value).toString());

@@ -2,7 +2,7 @@
 import { sleep, systemClock } from '../../src/clock.ts';
 import { Client, type LoadEvent } from './client.ts';
 import type { Random } from './random.ts';
-import { TortureEvents } from './torture-events.ts';
+import type { TortureEvents } from './torture-events.ts';
 
 /** One request, sent once. */
 export interface Attempt {
@@ -13,12 +13,14 @@ export interface Attempt {
 
 export interface TortureClientOptions {
   readonly captureUrl: string;
-  readonly name: string;
   readonly random: Random;
+  readonly events: TortureEvents;
   /** Events of one request, at most. */
   readonly batch: number;
   readonly eventsPerSecond: number;
-  readonly onSend: () => void;
+  /** Posts until it is answered 200, as long as nobody stops it. */
+  readonly isPatient?: boolean;
+  readonly onSend?: () => void;
 }
 
 /** One request without an answer in so many is given up. */
@@ -35,33 +37,29 @@ export class TortureClient {
   /** The last one. */
   attempt: Attempt | undefined;
   readonly #options: TortureClientOptions;
-  readonly #events: TortureEvents;
+  readonly #client: Client;
   #newlyAcknowledged: string[] = [];
   #stopped = false;
 
   constructor(options: TortureClientOptions) {
     this.#options = options;
-    this.#events = new TortureEvents(options.random, options.name);
+    this.#client = new Client(options.captureUrl);
   }
 
   /** Posts until `stop`. */
   async run(): Promise<void> {
-    const { captureUrl, batch, eventsPerSecond, random } = this.#options;
-    const client = new Client(captureUrl);
+    const { events, batch, eventsPerSecond, random } = this.#options;
     let due = systemClock.monotonic();
     while (!this.#stopped) {
       const size = random.integer(SINGLE_IN) === 0 ? 1 : 1 + random.integer(batch);
-      await this.#deliver(
-        client,
-        Array.from({ length: size }, () => this.#events.next()),
-      );
+      await this.deliver(Array.from({ length: size }, () => events.next()));
       due += (size / eventsPerSecond) * 1_000;
       const now = systemClock.monotonic();
       // What was missed while nobody answered is not caught up on.
       if (now > due) due = now;
       else await sleep(systemClock, due - now);
     }
-    client.close();
+    this.close();
   }
 
   /** Uuids that were answered 200 since this was last asked. */
@@ -75,15 +73,21 @@ export class TortureClient {
     this.#stopped = true;
   }
 
-  async #deliver(client: Client, events: readonly LoadEvent[]): Promise<void> {
-    const { random, onSend } = this.#options;
+  /** For who has not run. */
+  close(): void {
+    this.#client.close();
+  }
+
+  /** One request, as often as it takes. */
+  async deliver(events: readonly LoadEvent[]): Promise<void> {
+    const { random, onSend, isPatient } = this.#options;
     const uuids = events.map(({ uuid }) => uuid);
     for (const uuid of uuids) this.sent.add(uuid);
     while (!this.#stopped) {
       const attempt: Attempt = { uuids, outcome: 'pending' };
       this.attempt = attempt;
-      const answered = client.post(events);
-      onSend();
+      const answered = this.#client.post(events);
+      onSend?.();
       const answer = await answered.catch(() => undefined);
       attempt.outcome = answer === undefined ? 'lost' : 'answered';
       if (answer?.status === 200) {
@@ -95,7 +99,7 @@ export class TortureClient {
         this.refusals.push(`${answer.status} ${answer.text.trim()}`);
         return;
       }
-      if (random.integer(GIVE_UP_IN) === 0) return;
+      if (isPatient !== true && random.integer(GIVE_UP_IN) === 0) return;
       await sleep(systemClock, RETRY_MS);
     }
   }

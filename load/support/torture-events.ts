@@ -28,12 +28,24 @@ const KINDS_BY_CHANCE = Object.entries(KINDS).flatMap(([kind, weight]) =>
   Array<Kind>(weight).fill(kind as Kind),
 );
 
-/** People that send at the same time, and for how many events of the client one of them is among them. */
-const PRESENT = 40;
-const EVENTS_PER_PERSON = 12;
+export interface People {
+  /** Who send at the same time, and for how many events one of them is among them. */
+  readonly present: number;
+  readonly eventsPerPerson: number;
+  readonly devices: number;
+}
+
+const PEOPLE: People = { present: 40, eventsPerPerson: 12, devices: 2 };
 /** One login in so many is on somebody else's device. */
 const SHARED_DEVICE_IN = 15;
 const REMEMBERED = 200;
+/** Events that say that two ids are the same person, and where they name the other one. */
+const JOINS = {
+  $identify: '$anon_distinct_id',
+  $create_alias: 'alias',
+  $merge_dangerously: 'alias',
+} as const;
+export type Join = keyof typeof JOINS;
 const KEYS = ['a', 'b', 'c', 'd'];
 const GROUP_TYPES = ['company', 'team', 'project'];
 const GROUPS = 20;
@@ -41,13 +53,15 @@ const GROUPS = 20;
 export class TortureEvents {
   readonly #random: Random;
   readonly #name: string;
+  readonly #people: People;
   readonly #last: LoadEvent[] = [];
   #count = 0;
 
-  /** `name`: of the client. Its people are its own. */
-  constructor(random: Random, name: string) {
+  /** Its people are those of this name. */
+  constructor(random: Random, name: string, people: People = PEOPLE) {
     this.#random = random;
     this.#name = name;
+    this.#people = people;
   }
 
   /** Old ones may be sent again. */
@@ -56,18 +70,43 @@ export class TortureEvents {
     const old = kind === 'again' ? this.#last[this.#random.integer(REMEMBERED)] : undefined;
     if (old !== undefined) return old;
     this.#count += 1;
-    const [event, distinct_id, properties] = this.#sent(kind);
-    const timestamp = new Date(Date.now() - (this.#chance(0.2) ? this.#random.integer(3_600_000) : 0));
-    const made = { uuid: randomUUID(), event, distinct_id, timestamp: timestamp.toISOString(), properties };
+    const made = this.#made(this.#sent(kind));
     this.#last[this.#count % REMEMBERED] = made;
     return made;
   }
 
+  /** One that says that two ids are the same person, of two of the ids that `ids` gave. */
+  joining(event: Join, distinctId: string, other: string): LoadEvent {
+    this.#count += 1;
+    return this.#made([event, distinctId, { [JOINS[event]]: other, ...this.#changes(0.7) }]);
+  }
+
+  /** Some id of each of so many people that are present. */
+  ids(count: number): readonly string[] {
+    const first = this.#random.integer(this.#people.present);
+    return Array.from({ length: count }, (_, index) => {
+      const { user, device, account } = this.#idsOf((first + index) % this.#people.present);
+      return this.#pick([user, device, account]);
+    });
+  }
+
+  #idsOf(index: number) {
+    const person = Math.floor(this.#count / this.#people.eventsPerPerson) + index;
+    return {
+      person,
+      user: `user-${this.#name}-${person}`,
+      device: `device-${this.#name}-${person}-${this.#random.integer(this.#people.devices)}`,
+      account: `account-${this.#name}-${person}`,
+    };
+  }
+
+  #made([event, distinct_id, properties]: Sent): LoadEvent {
+    const timestamp = new Date(Date.now() - (this.#chance(0.2) ? this.#random.integer(3_600_000) : 0));
+    return { uuid: randomUUID(), event, distinct_id, timestamp: timestamp.toISOString(), properties };
+  }
+
   #sent(kind: Kind): Sent {
-    const person = Math.floor(this.#count / EVENTS_PER_PERSON) + this.#random.integer(PRESENT);
-    const user = `user-${this.#name}-${person}`;
-    const device = `device-${this.#name}-${person}-${this.#random.integer(2)}`;
-    const account = `account-${this.#name}-${person}`;
+    const { user, device, account, person } = this.#idsOf(this.#random.integer(this.#people.present));
     switch (kind) {
       case 'identify': {
         const isShared = this.#random.integer(SHARED_DEVICE_IN) === 0;

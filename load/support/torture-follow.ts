@@ -10,7 +10,8 @@ import type { Progress } from '../../src/storage/person-store.ts';
 import { dropReason, type Meeting, Oracle, otherIdOf } from '../../test/simulation/oracle.ts';
 import { canonical } from '../../test/simulation/outputs.ts';
 import { objectOf } from './torture-json.ts';
-import type { Ingested, LogNews, Produced, Source } from './torture-log.ts';
+import type { LogNews } from './torture-log.ts';
+import type { Ingested, Produced, Source } from './torture-records.ts';
 
 /** One save: what it folded, in that order, and the versions of its persons after that. */
 export interface Witnessed {
@@ -89,7 +90,7 @@ export class Follower {
 
   /** Everything since the last time. */
   follow(
-    { ingested, produced, deadLetters }: LogNews,
+    { ingested, produced, deadLetters }: Omit<LogNews, 'notLoaded'>,
     witnessed: readonly Witnessed[],
     progress: readonly PartitionProgress[],
   ): void {

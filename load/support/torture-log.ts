@@ -6,33 +6,16 @@ import { RecentChunks } from '../../src/storage/embedded/log-recent.ts';
 import { type LogStore, openStore } from '../../src/storage/embedded/log-store.ts';
 import type { LogRecord } from '../../src/storage/event-log.ts';
 import { INGESTION_TOPIC, type Topic } from '../../src/storage/topics.ts';
-import { objectOf } from './torture-json.ts';
-
-/** `<partition>:<offset>` of a record of `events_plugin_ingestion`. */
-export type Source = string;
-
-/** An event as capture wrote it. */
-export interface Ingested {
-  readonly source: Source;
-  readonly partition: number;
-  readonly offset: number;
-  readonly uuid: string;
-  readonly name: string;
-  readonly distinctId: string;
-  readonly timestampMs: number;
-  readonly properties: Readonly<Record<string, unknown>>;
-}
-
-/** A row on its way to ClickHouse: `offset` on its own topic. */
-export interface Produced {
-  readonly source: Source;
-  readonly partition: number;
-  readonly offset: number;
-  readonly uuid: string;
-  readonly distinctId: string;
-  /** Its person as it shows it; `properties`: JSON text. */
-  readonly person: { readonly uuid: string; readonly properties: string; readonly isFull: boolean };
-}
+import {
+  DEAD_LETTERS,
+  type Ingested,
+  ingestedOf,
+  type Produced,
+  producedOf,
+  ROWS,
+  type Source,
+  sourceOfDeadLetter,
+} from './torture-records.ts';
 
 export interface LogNews {
   readonly ingested: readonly Ingested[];
@@ -43,8 +26,6 @@ export interface LogNews {
   readonly deadLetters: readonly Source[];
 }
 
-const ROWS: Topic = 'clickhouse_events_json';
-const DEAD_LETTERS: Topic = 'events_dead_letter_queue';
 const RECORDS_PER_READ = 1_000;
 const BYTES_PER_READ = 8 * 1024 * 1024;
 
@@ -95,46 +76,4 @@ export class DeadLog {
       this.#positions.set(key, position);
     }
   }
-}
-
-const parse = ({ value }: LogRecord): Readonly<Record<string, unknown>> =>
-  objectOf(JSON.parse(Buffer.from(value).toString()));
-
-function ingestedOf(record: LogRecord): Ingested {
-  const { partition, offset } = record;
-  const { uuid, event, distinct_id, timestamp, data } = parse(record);
-  return {
-    source: `${partition}:${offset}`,
-    partition,
-    offset,
-    uuid: String(uuid),
-    name: String(event),
-    distinctId: String(distinct_id),
-    timestampMs: Date.parse(String(timestamp)),
-    properties: objectOf(objectOf(JSON.parse(String(data)))['properties']),
-  };
-}
-
-function producedOf(record: LogRecord): Produced {
-  const { partition, offset, headers } = record;
-  const row = parse(record);
-  return {
-    source: headers['source'] ?? '',
-    partition,
-    offset,
-    uuid: String(row['uuid']),
-    distinctId: String(row['distinct_id']),
-    person: {
-      uuid: String(row['person_id']),
-      properties: String(row['person_properties']),
-      isFull: row['person_mode'] === 'full',
-    },
-  };
-}
-
-/** Its first tag is `topic:partition:offset`. */
-function sourceOfDeadLetter(record: LogRecord): Source {
-  const { tags } = parse(record);
-  const tag = String(Array.isArray(tags) ? tags[0] : '');
-  return tag.slice(tag.indexOf(':') + 1);
 }

@@ -53,6 +53,11 @@ export class PostgresProxy {
     return address.port;
   }
 
+  /** From which its connections come, as Postgres sees them. */
+  get ports(): readonly number[] {
+    return [...this.#connections].map(({ port }) => port);
+  }
+
   /** Resolves when a save is at this point. Only one can be waited for at a time. */
   caught(point: SavePoint): Promise<void> {
     return new Promise((resolve) => {
@@ -121,6 +126,10 @@ class Connection {
       this.#held = undefined;
     });
     upstream.on('close', () => client.end());
+  }
+
+  get port(): number {
+    return this.#upstream.localPort ?? 0;
   }
 
   async end(): Promise<void> {

@@ -14,6 +14,7 @@ import { STORE_FOLDERS } from '../../src/stores.ts';
 import { seededRandom } from './random.ts';
 import { System } from './system.ts';
 import { type Attempt, TortureClient } from './torture-client.ts';
+import { TortureEvents } from './torture-events.ts';
 import { Follower } from './torture-follow.ts';
 import { DeadLog } from './torture-log.ts';
 import { PostgresProxy } from './torture-proxy.ts';
@@ -66,18 +67,17 @@ export class World {
     const { dataDir } = system;
     const log = new DeadLog(join(dataDir, STORE_FOLDERS.log), PARTITIONS);
     this.#coroner = new Coroner({ dataDir, log, postgres, proxy, follower });
-    this.clients = Array.from(
-      { length: CLIENTS },
-      (_, index) =>
-        new TortureClient({
-          captureUrl: system.captureUrl,
-          name: String(index),
-          random: seededRandom(seed + index + 1),
-          batch: BATCH,
-          eventsPerSecond: eventsPerSecond / CLIENTS,
-          onSend: () => this.#onSend(),
-        }),
-    );
+    this.clients = Array.from({ length: CLIENTS }, (_, index) => {
+      const random = seededRandom(seed + index + 1);
+      return new TortureClient({
+        captureUrl: system.captureUrl,
+        random,
+        events: new TortureEvents(random, String(index)),
+        batch: BATCH,
+        eventsPerSecond: eventsPerSecond / CLIENTS,
+        onSend: () => this.#onSend(),
+      });
+    });
   }
 
   static async create(options: { readonly seed: number; readonly eventsPerSecond: number }): Promise<World> {
