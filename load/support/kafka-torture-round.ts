@@ -16,7 +16,7 @@ import type { Random } from './random.ts';
 /** One round in so many hits all workers in the same way. */
 const ALL_IN = 8;
 /** In one round of so many, one more worker joins and leaves; or a process that is no worker dies. */
-const VISIT_IN = 3;
+const VISIT_IN = 2;
 const OTHER_IN = 6;
 /** One fault in so many is any one, and not one that was hit least. */
 const ANY_IN = 4;
@@ -26,7 +26,8 @@ export async function playRound(blow: Blow, counts: readonly FaultCount[]): Prom
   const { cluster, random } = blow;
   if (random.integer(ALL_IN) === 0) return hitAll(pick(random, CLUSTER_FAULTS), blow);
   const workers = shuffled(random, [...cluster.workers.keys()]);
-  const victims = workers.slice(0, 1 + random.integer(workers.length));
+  // Often all of them, each in its own way.
+  const victims = workers.slice(0, 1 + random.integer(workers.length + 1));
   const hits = new Map(counts.map(({ fault, hit }) => [fault, hit]));
   const blows = victims.map((index) => {
     const kind = next(random, WORKER_FAULTS, hits);
