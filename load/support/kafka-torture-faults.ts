@@ -14,7 +14,7 @@ export const FAULTS = {
   'kill -9 after a commit': 'Postgres had answered its COMMIT, and nothing had reached it',
   'kill -9 to all workers': 'each of two or more had partitions',
   'SIGSTOP, short': 'it had partitions, and still had one of them in the same epoch afterwards',
-  'SIGSTOP, long': 'others took its partitions meanwhile: whatever it saves later is fenced',
+  'SIGSTOP, long': 'others took all its partitions meanwhile',
   'SIGSTOP, long, inside a save': 'others took its partitions, and its transaction was rolled back',
   'SIGSTOP, long, after a commit': 'others took its partitions, before it heard of its own commit',
   'SIGTERM, and a start': 'it had partitions, and ended with 0',
