@@ -3,7 +3,9 @@ import type { Benchmark } from './benchmark.ts';
 import { capture } from './capture.ts';
 import { captureKafka } from './capture-kafka.ts';
 import { hold } from './hold.ts';
+import { hotKey } from './hot-key.ts';
 import { loader } from './loader.ts';
+import { millionPersons } from './million-persons.ts';
 import { worker } from './worker.ts';
 import { workerKafka } from './worker-kafka.ts';
 import { workerMerges } from './worker-merges.ts';
@@ -14,6 +16,8 @@ export const BENCHMARKS: readonly Benchmark[] = [
   captureKafka,
   worker,
   workerMerges,
+  hotKey,
+  millionPersons,
   workerKafka,
   workers,
   hold,
