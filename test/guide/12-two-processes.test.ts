@@ -71,6 +71,26 @@ t.test('(a) the same when the changes were not even on their way', async (t) => 
 });
 
 t.test(
+  '(a) the same when Adam hears nothing of what others change: his save finds it, and he reads again',
+  async (t) => {
+    const [x, y] = [adams('x'), bertas('y')];
+    const { system, adam } = await startPair(t, { isShared: false });
+    await system.send(seen(x), seen(y));
+    adam.saves.shut();
+    await system.append([seen(x, { a: 1 })]);
+    await adam.saves.reached();
+    await system.append([merge(y, x)]);
+    await isMerged(system, y);
+    await system.append([seen(x, { a: 2 })]);
+    adam.saves.open();
+    const { persons } = await system.picture();
+    t.match(persons, [{ uuid: uuidOf(y), properties: { a: 2 } }]);
+    t.equal(persons.length, 1);
+    await assertSame(t, system);
+  },
+);
+
+t.test(
   '(b) a merge in memory is refused in the end: nothing of the other person is left behind',
   async (t) => {
     const [mine, theirs] = [adams('mine'), bertas('theirs')];
@@ -229,6 +249,24 @@ t.test('an id whose person was merged away twice is found through both graves', 
   t.match(rows[3], { distinct_id: a, person_id: uuidOf(c) });
   await assertSame(t, system);
 });
+
+t.test(
+  'so are ids whose persons one worker merged away twice, and rows of events that change nothing',
+  async (t) => {
+    const [a, b, c] = [adams('a'), adams('b'), adams('c')];
+    const { system, adam } = await startPair(t);
+    await system.send(seen(a), seen(b), seen(c));
+    adam.saves.shut();
+    await system.append([merge(b, a), merge(c, b)]);
+    await adam.saves.reached();
+    await system.append([seen(a), seen(b)]);
+    adam.saves.open();
+    const { rows, persons } = await system.picture();
+    t.match(persons, [{ ids: [a, b, c].toSorted().join(' '), uuid: uuidOf(c) }]);
+    t.same(personsOn(rows.slice(-2)), [uuidOf(c), uuidOf(c)]);
+    await assertSame(t, system);
+  },
+);
 
 t.test('a cache that has grown old costs another try, never a wrong person', async (t) => {
   const [x, y] = [adams('x'), bertas('y')];

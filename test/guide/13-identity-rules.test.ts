@@ -129,6 +129,21 @@ t.test(
   },
 );
 
+t.test('rule 3: of several persons that one save was wrong about, each is redone', async (t) => {
+  const [x, z, y] = [adams('x'), adams('z'), bertas('y')];
+  const { system, adam } = await startPair(t);
+  await system.send(seen(x), seen(z), seen(y));
+  adam.saves.shut();
+  await system.append([seen(x, { x: 1 }), seen(z, { z: 1 })]);
+  await adam.saves.reached();
+  await system.append([merge(y, x), merge(y, z)]);
+  await isSaved(system, y, ({ ids }) => ids.includes(x) && ids.includes(z));
+  adam.saves.open();
+  const { persons } = await system.picture();
+  t.match(persons, [{ uuid: uuidOf(y), properties: { x: 1, z: 1 } }]);
+  await assertSame(t, system);
+});
+
 t.test(
   'rule 4: what is decided again passes the hold again, and waits if its id is unknown again',
   async (t) => {
