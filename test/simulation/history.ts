@@ -21,6 +21,7 @@ const KINDS = {
   identifyAlone: 3,
   alias: 8,
   dangerously: 5,
+  opposite: 2,
   set: 12,
   personless: 7,
   mobile: 4,
@@ -53,6 +54,8 @@ class Writer {
   /** Some histories are all aliases, some have none. */
   readonly #weights: Record<Kind, number>;
   #atMs = 0;
+  /** Comes at the same moment as the one before. */
+  #next: Sent | undefined;
 
   constructor(random: Random, epochMs: number) {
     this.#random = random;
@@ -68,9 +71,12 @@ class Writer {
 
   write(): void {
     const random = this.#random;
-    this.#atMs += this.#gapMs();
+    const gapMs = this.#gapMs();
     const kind = random.weighted(this.#weights);
-    const sent = this.#event(kind);
+    const next = this.#next;
+    this.#next = undefined;
+    if (next === undefined) this.#atMs += gapMs;
+    const sent = next ?? this.#event(kind);
     const earlierMs = random.chance(0.2) ? random.int(1, 3_600_000) : 0;
     this.events.push({
       uuid: `00000000-0000-4000-8000-${String(this.events.length).padStart(12, '0')}`,
@@ -99,6 +105,9 @@ class Writer {
         return this.#joining('$create_alias', 'alias', id, other);
       case 'dangerously':
         return this.#joining('$merge_dangerously', 'alias', id, other);
+      case 'opposite':
+        this.#next = this.#either(other, id);
+        return this.#either(id, other);
       case 'set':
         return { name: '$set', distinctId: id, properties: this.#extras(1, 0) };
       case 'personless':
@@ -126,6 +135,11 @@ class Writer {
 
   #joining(name: string, key: string, distinctId: string, other: unknown): Sent {
     return { name, distinctId, properties: { [key]: other, ...this.#extras(0.5, 0.1) } };
+  }
+
+  #either(id: string, other: string): Sent {
+    const name = this.#random.pick(['$identify', '$create_alias', '$merge_dangerously']);
+    return this.#joining(name, name === '$identify' ? '$anon_distinct_id' : 'alias', id, other);
   }
 
   /** What only broken clients send. */

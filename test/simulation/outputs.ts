@@ -3,6 +3,8 @@ import type { Topic } from '../../src/storage/topics.ts';
 import type { World } from './world.ts';
 
 export interface EventRow {
+  /** Place among everything that the log took. */
+  readonly place: number;
   /** When the log took it, from the beginning. */
   readonly arrivedMs: number;
   /** `partition:offset` of its record. */
@@ -17,6 +19,8 @@ export interface EventRow {
 }
 
 export interface PersonRow {
+  /** Place among everything that the log took. */
+  readonly place: number;
   readonly id: string;
   /** JSON text. */
   readonly properties: string;
@@ -58,13 +62,19 @@ export function outputsOf({ log }: World): Outputs {
   const read = <Row>(topic: Topic): readonly Row[] =>
     log.arrivals(topic).map(({ record: { value } }) => JSON.parse(Buffer.from(value).toString()));
   return {
-    rows: log.arrivals('clickhouse_events_json').map(({ record: { value, headers, timestamp }, atMs }) => ({
+    rows: log
+      .arrivals('clickhouse_events_json')
+      .map(({ record: { value, headers, timestamp }, place, atMs }) => ({
+        ...JSON.parse(Buffer.from(value).toString()),
+        place,
+        source: headers['source'] ?? '',
+        timestampMs: timestamp,
+        arrivedMs: atMs,
+      })),
+    persons: log.arrivals('clickhouse_person').map(({ record: { value }, place }) => ({
       ...JSON.parse(Buffer.from(value).toString()),
-      source: headers['source'] ?? '',
-      timestampMs: timestamp,
-      arrivedMs: atMs,
+      place,
     })),
-    persons: read('clickhouse_person'),
     mappings: read('clickhouse_person_distinct_id'),
     groups: read('clickhouse_groups'),
     deadLetters: read<{ tags: readonly string[]; error: string }>('events_dead_letter_queue').map(
@@ -81,7 +91,7 @@ export function ambiguous<Row extends { readonly version: number }>(
   const texts = new Map<string, string>();
   return rows.flatMap((row) => {
     const name = `${keyOf(row)} of version ${row.version}`;
-    const text = canonical(row);
+    const text = canonical({ ...row, place: undefined });
     const before = texts.get(name) ?? text;
     texts.set(name, text);
     return before === text ? [] : [name];

@@ -88,6 +88,7 @@ export function planOf(seed: number, processesMax = PROCESSES_MAX): Plan {
     patient:
       !stormy &&
       weather.rollbacks === 0 &&
+      weather.delayMsMax <= (small ? 2 : 20) &&
       incidents.every(({ kind }) => isAlone && (kind === 'crash' || kind === 'stop')) &&
       process.holdBytesMax === LARGE &&
       (!small || process.limits.flushLingerMs <= 5),

@@ -27,9 +27,10 @@ export interface SimLogOptions {
   readonly trimmedBy?: string;
 }
 
-/** A record, and when the log took it (monotonic). */
+/** A record, its place among all that the log took, and when that was (monotonic). */
 export interface Arrival {
   readonly record: LogRecord;
+  readonly place: number;
   readonly atMs: number;
 }
 
@@ -186,7 +187,11 @@ export class SimLog implements EventLog {
     if (stored === undefined) throw new Error(`there is no topic ${record.topic}`);
     const appended = { ...record, value: Buffer.from(record.value), partition, offset: stored.length };
     stored.push(appended);
-    this.#arrivals.push({ record: appended, atMs: this.#options.clock.monotonic() });
+    this.#arrivals.push({
+      record: appended,
+      place: this.#arrivals.length,
+      atMs: this.#options.clock.monotonic(),
+    });
     return appended;
   }
 

@@ -1,6 +1,7 @@
 /** Everything that has to hold once a history is over. */
 
 import { asDistinctId } from '../../src/event/ids.ts';
+import { checkArrival } from './check-arrival.ts';
 import { checkFates } from './check-fates.ts';
 import { checkFreshness } from './check-freshness.ts';
 import { checkHold } from './check-hold.ts';
@@ -36,6 +37,7 @@ export function judge(ran: Ran): Verdict {
     ...(ran.plan.canLose
       ? []
       : [...checkOutputs(ran, followed, outputs), ...checkFreshness(ran, followed, outputs)]),
+    ...checkArrival(ran, outputs),
     ...checkHold(ran, followed),
     ...checkTables(ran),
   ];
