@@ -185,6 +185,21 @@ t.test(
   },
 );
 
+t.test(
+  '(c) the same when Adam hears nothing: that nobody knew alice is not believed a second time',
+  async (t) => {
+    const { system, adam } = await startPair(t, { holdMs: MINUTE, isShared: false });
+    await system.send(signup);
+    adam.saves.shut();
+    system.skip(MINUTE);
+    await adam.saves.reached();
+    await system.append([attach]);
+    await isMerged(system, bob);
+    adam.saves.open();
+    await assertAliceIsBob(t, system, 'free');
+  },
+);
+
 async function assertAliceIsBob(t: Test, system: System, plan: string): Promise<void> {
   const { rows, persons } = await system.picture();
   t.match(persons, [
