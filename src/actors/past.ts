@@ -13,11 +13,13 @@ export function believedProgress(
 ): Progress {
   if (isWhole && replayFrom === undefined) return progress;
   const { firstOffset, readPosition } = progress;
-  const asked = Math.max(firstOffset, first, replayFrom ?? readPosition);
-  const below = Math.min(foldedBelow, readPosition, asked);
-  const unfinished = below < readPosition ? [{ from: below, to: readPosition - 1 }] : [];
   const fates = { ...progress.fates };
   const total = Object.values(fates).reduce((sum, count) => sum + count, 0);
+  const done = Math.min(foldedBelow, readPosition, Math.max(firstOffset, first, replayFrom ?? readPosition));
+  // Fewer fates than that: a replay was under way, and which of its records had theirs again nobody knows.
+  const isReplaying = total < done - firstOffset;
+  const below = isReplaying ? Math.min(done, Math.max(firstOffset, first)) : done;
+  const unfinished = below < readPosition ? [{ from: below, to: readPosition - 1 }] : [];
   let excess = total - (below - firstOffset);
   for (const [fate, count] of Object.entries(fates).toSorted(([a], [b]) => rank(a) - rank(b))) {
     const taken = Math.max(0, Math.min(excess, count));
