@@ -214,15 +214,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'dispatching during a redo',
     file: 'src/actors/dispatcher.ts',
-    search: "if (!this.#life.is('idle') || this.#surrendering.size > 0) return;",
-    replacement: `if (this.#life.is('redoing')) this.#life.move('idle');
-    if (!this.#life.is('idle')) return;`,
+    search: 'this.#queue = [...this.#taken.toSorted(inLogOrder), ...this.#queue];',
+    replacement: 'this.#queue = [...this.#queue, ...this.#taken.toSorted(inLogOrder)];',
   },
   {
     name: 'one tombstone hop only',
-    file: 'src/actors/person-actor.ts',
-    search: 'while (last !== undefined && gone.has(last)) last = gone.get(last);',
-    replacement: 'if (last !== undefined && gone.has(last)) last = gone.get(last);',
+    file: 'src/actors/persons.ts',
+    search: 'while (leader.joinedTo) leader = leader.joinedTo;',
+    replacement: 'if (leader.joinedTo) leader = leader.joinedTo;',
   },
   {
     name: 'tail started after the first read',
@@ -259,6 +258,10 @@ export interface NotSimulated {
 
 /** Where the simulation has another part in place of ours. */
 export const NOT_SIMULATED: readonly NotSimulated[] = [
+  {
+    name: 'one tombstone hop only for ids that unsaved work stands on (the save finds out: it costs a retry)',
+    caughtBy: ['test/actors/tombstones.test.ts'],
+  },
   {
     name: 'locks not in order in the SQL of a save',
     caughtBy: ['test/storage/postgres-lock-order.test.ts'],
