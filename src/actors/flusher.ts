@@ -64,6 +64,8 @@ export class Flusher {
   readonly #dirty = new Set<PersonHandle>();
   #events = 0;
   #bytes = 0;
+  /** Since when the one that has waited for the longest does, by the monotonic clock. */
+  #sinceMs = 0;
   #cancelLinger: Cancel | undefined;
   #onIdle: (() => void)[] = [];
 
@@ -73,6 +75,7 @@ export class Flusher {
 
   /** Events were delivered to this person. */
   note(handle: PersonHandle, events: number, bytes: number): void {
+    if (this.#dirty.size === 0) this.#sinceMs = this.#options.clock.monotonic();
     this.#dirty.add(handle);
     this.#events += events;
     this.#bytes += bytes;
@@ -107,9 +110,12 @@ export class Flusher {
   }
 
   #wait(): void {
+    const { clock, lingerMs } = this.#options;
     this.#life.move('waiting');
+    // What came while a save was under way has waited for company by then.
+    const leftMs = this.#sinceMs + lingerMs - clock.monotonic();
     if (this.#isFull) this.#due();
-    else this.#cancelLinger = this.#options.clock.after(this.#options.lingerMs, () => this.#due());
+    else this.#cancelLinger = clock.after(Math.max(0, leftMs), () => this.#due());
   }
 
   #due(): void {
