@@ -97,6 +97,15 @@ export function clickHouseContract(t: Test, clickhouse: () => ClickHouse): void 
     });
   }
 
+  t.test('a row that breaks a constraint of the table is refused as data', async (t) => {
+    await clickhouse().command("ALTER TABLE events ADD CONSTRAINT no_secrets CHECK event != 'secret'");
+    try {
+      await t.rejects(insert(ROW, { ...ROW, event: 'secret' }), RowRefusedError);
+    } finally {
+      await clickhouse().command('ALTER TABLE events DROP CONSTRAINT no_secrets');
+    }
+  });
+
   t.test('a missing table is no fault of the data', async (t) => {
     const error = await clickhouse()
       .insert('nowhere', [utf8(ROW)])
