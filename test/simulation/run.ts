@@ -90,7 +90,7 @@ function stateOf({ store, log, clickhouse }: World): string {
   const positions = store
     .progress()
     .map(({ readPosition, held, inFlight }) => [readPosition, held, inFlight]);
-  const rows = log.readAll('clickhouse_events_json').length;
+  const rows = CLICKHOUSE_TOPICS.map((topic) => log.readAll(topic).length).join();
   return [store.witness.length, rows, clickhouse.texts('events').length, ...positions].join();
 }
 
