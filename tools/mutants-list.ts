@@ -9,6 +9,12 @@ export interface Mutant {
 
 export const MUTANTS: readonly Mutant[] = [
   {
+    name: 'what is cached is believed after a partition was taken',
+    file: 'src/actors/session.ts',
+    search: 'this.#dispatcher.distrust();',
+    replacement: '',
+  },
+  {
     name: 'no epoch check',
     file: 'test/simulation/sim-store.ts',
     search: 'if (this.#row(key).epoch !== epoch) {',

@@ -110,6 +110,18 @@ export class Dispatcher {
     }
   }
 
+  /**
+   * A partition was taken: its former owner may have changed anything until then, and shown it on rows of ids that are ours
+   * now. News of that may come late, so that nothing that is cached is believed any more.
+   */
+  distrust(): void {
+    const { identities, persons, groups } = this.#options;
+    this.#lookup.invalidate();
+    identities.distrust();
+    persons.distrust();
+    groups.distrust();
+  }
+
   /** Resolves once everything submitted is in a mailbox, or the dispatcher is closed. */
   drained(): Promise<void> {
     if (this.#life.is('closed') || (this.#life.is('idle') && this.#queue.length === 0))

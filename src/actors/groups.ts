@@ -156,6 +156,11 @@ export class Groups {
     this.#drop(key);
   }
 
+  /** Any group may have been changed elsewhere. */
+  distrust(): void {
+    for (const key of this.#states.keys()) this.hear({ key, version: Number.POSITIVE_INFINITY });
+  }
+
   #drop(key: string): void {
     this.#states.delete(key);
     this.#learnedStates.delete(key);

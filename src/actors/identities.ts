@@ -19,6 +19,8 @@ interface Pin {
   count: number;
   /** The newest mapping that the log told of meanwhile. */
   heard: IdNews | undefined;
+  /** It may have been moved meanwhile. */
+  isDoubted: boolean;
 }
 
 export class Identities {
@@ -59,18 +61,24 @@ export class Identities {
       pin.count += 1;
       return false;
     }
-    this.#pins.set(key, { belief: beliefIn(person), count: 1, heard: undefined });
+    this.#pins.set(key, { belief: beliefIn(person), count: 1, heard: undefined, isDoubted: false });
     return true;
   }
 
   /** One event that stood on the id is saved, and the id belongs to this person. True: no other one stands on it. */
   confirm(identity: Identity, person: PersonUuid | undefined): boolean {
     const key = identityKey(identity);
-    const heard = this.#pins.get(key)?.heard;
+    const pin = this.#pins.get(key);
     const isLast = this.#unpin(key);
-    if (heard && heard.person !== person) this.#known.delete(key);
+    if (pin?.isDoubted || (pin?.heard && pin.heard.person !== person)) this.#known.delete(key);
     else this.learn(identity, person);
     return isLast;
+  }
+
+  /** Any id may lead elsewhere by now: it is read again when it is needed. */
+  distrust(): void {
+    this.#known.clear();
+    for (const pin of this.#pins.values()) pin.isDoubted = true;
   }
 
   /** The log tells of a mapping. One that is not the one that is known: it is read again when it is needed. */

@@ -77,7 +77,10 @@ export class Persons {
    */
   activate(teamId: TeamId, uuid: PersonUuid, person: Person | undefined): PersonHandle {
     const active = this.#active.get(uuid);
-    if (active && (person === undefined || active.pending > 0 || isAsNew(active, person))) return active;
+    if (active && (person === undefined || active.pending > 0 || isAsNew(active, person))) {
+      if (person) this.hear({ uuid, version: person.version });
+      return active;
+    }
     if (active) this.drop(active);
     const idle = this.#idle.get(uuid);
     if (idle) {
@@ -106,6 +109,13 @@ export class Persons {
     if (idle === undefined || isAsNew(idle, news)) return;
     this.#idle.delete(uuid);
     idle.actor.stop();
+  }
+
+  /** Anybody may have been changed elsewhere: who rests is read again, who has unsaved work is looked at by its save. */
+  distrust(): void {
+    for (const { actor } of this.#idle.values()) actor.stop();
+    this.#idle.clear();
+    for (const uuid of this.#active.keys()) this.hear({ uuid, version: Number.POSITIVE_INFINITY });
   }
 
   /** Puts events into the person's mailbox. */

@@ -152,6 +152,7 @@ export class Session {
     const lane = this.#lane(assignment, part.ledger, past);
     const committer = this.#committer(assignment);
     this.#parts.set(assignment.partition, { ...part, assignment, lane, committer });
+    this.#dispatcher.distrust();
     committer.reach(part.ledger.lowEnd);
     return start;
   }

@@ -74,10 +74,11 @@ function confirm(store: SimStore, work: PersonWork, mergeIdsMax: number): Confir
   return { work, folded: isRefused ? work.refold(persons, uuids) : folded };
 }
 
-/** Everybody whom the fold stood on, wrote or merged away. */
+/** Everybody whom the fold stood on, or should have, wrote or merged away. */
 const personsOf = (work: PersonWork, folded: Folded): ReadonlySet<PersonUuid> =>
   new Set([
     ...work.believed.persons.keys(),
+    ...[...work.believed.ids.values()].filter((uuid) => uuid !== undefined),
     ...folded.written.map(({ uuid }) => uuid),
     ...folded.merged.map(({ person }) => person.uuid),
   ]);

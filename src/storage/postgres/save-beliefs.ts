@@ -43,12 +43,13 @@ export type IdCounts = ReadonlyMap<PersonUuid, number>;
 
 type LockedPersons = ReadonlyMap<PersonUuid, Locked>;
 
-/** Everybody whom the fold stood on, wrote or merged away; each once. */
+/** Everybody whom the fold stood on, or should have (an id may be read after its person), wrote or merged away; each once. */
 export function personsOf({ believed }: PersonWork, folded: Folded): readonly PersonUuid[] {
-  const uuids = [...believed.persons.keys()];
-  for (const { uuid } of folded.written) if (!believed.persons.has(uuid)) uuids.push(uuid);
-  for (const { person } of folded.merged) if (!believed.persons.has(person.uuid)) uuids.push(person.uuid);
-  return uuids;
+  const uuids = new Set(believed.persons.keys());
+  for (const uuid of believed.ids.values()) if (uuid !== undefined) uuids.add(uuid);
+  for (const { uuid } of folded.written) uuids.add(uuid);
+  for (const { person } of folded.merged) uuids.add(person.uuid);
+  return [...uuids];
 }
 
 /** A work, and whom it concerns. */
