@@ -20,12 +20,19 @@ export function checkFreshness(ran: Ran, followed: Followed, outputs: Outputs): 
 }
 
 /** Rows that are not repeats, in the order of the log. */
-function firstRows({ records }: Ran, { states }: Followed, { rows }: Outputs): readonly Shown[] {
+function firstRows({ records, plan }: Ran, { states }: Followed, { rows }: Outputs): readonly Shown[] {
   const bySource = new Map<string, EventRow>();
-  for (const row of rows) if (!bySource.has(row.source)) bySource.set(row.source, row);
+  const again = new Set<string>();
+  for (const row of rows) {
+    if (bySource.has(row.source)) again.add(row.source);
+    else bySource.set(row.source, row);
+  }
+  const mayBeRivals = plan.incidents.some(({ kind }) => kind === 'cut off' || kind === 'freeze');
   return records.flatMap((record): Shown[] => {
     const row = bySource.get(sourceOf(record));
     if (row === undefined || row.person_mode === 'propertyless') return [];
+    // Perhaps of somebody who has lost the partition, and does not know it yet.
+    if (mayBeRivals && again.has(row.source)) return [];
     if (row.timestampMs !== EPOCH_MS + record.event.atMs) return [];
     const periods = states.get(stateOf(row.person_id, JSON.parse(row.person_properties)));
     return periods ? [{ record, row, periods }] : [];

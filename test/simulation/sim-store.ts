@@ -90,6 +90,8 @@ export class SimStore {
   fenced = 0;
   /** Works that stood on something that was no longer so. */
   broken = 0;
+  /** A group type was allotted by a transaction that is lost. */
+  hasLostTypes = false;
   readonly #groupTypes = new Map<string, GroupType>();
   readonly #partitions = new Map<string, PartitionRow>();
   readonly #nowMs: () => number;
@@ -124,11 +126,13 @@ export class SimStore {
   lose(transactions: number): number {
     const snapshot = this.#snapshots[Math.min(transactions, this.#snapshots.length) - 1];
     if (snapshot === undefined) return 0;
+    const types = this.#groupTypes.size;
     this.#tables.forEach((table, index) => {
       table.clear();
       for (const [key, row] of snapshot.tables[index] ?? []) table.set(key, row);
     });
     this.#snapshots = [];
+    this.hasLostTypes ||= this.#groupTypes.size < types;
     return this.witness.splice(snapshot.witnessed).length;
   }
 
