@@ -53,6 +53,7 @@ const refused = (reason: string, says: RegExp, status = 400): Ending => ({
 });
 
 const KIB = 1024;
+const CUT = { warning: 'distinct_id_truncated' };
 const NIL = '00000000-0000-0000-0000-000000000000';
 export const REPEATED_UUID = '0199bbbb-0000-7000-8000-0000000000ff';
 const repeated = { uuid: REPEATED_UUID, distinct_id: 'sends twice' };
@@ -93,11 +94,15 @@ const IDS: readonly Payload[] = [
   ['the distinct id 0 as a number', { distinct_id: 0 }, row({ distinct_id: '0' })],
   ['the zero uuid as a distinct id', { distinct_id: NIL }, row({ distinct_id: NIL })],
   ['a distinct id that is an object', { distinct_id: { a: 1 } }, row({ distinct_id: '{"a":1}' })],
-  ['a distinct id of 10 KB', { distinct_id: 'x'.repeat(10 * KIB) }, row({ distinct_id: 'x'.repeat(200) })],
+  [
+    'a distinct id of 10 KB',
+    { distinct_id: 'x'.repeat(10 * KIB) },
+    row({ distinct_id: 'x'.repeat(200) }, CUT),
+  ],
   [
     'a distinct id of 10 KB of emoji',
     { distinct_id: '🦔'.repeat(2_560) },
-    row({ distinct_id: '🦔'.repeat(200) }),
+    row({ distinct_id: '🦔'.repeat(200) }, CUT),
   ],
   ['a distinct id of quotes', { distinct_id: `'"\\;--` }, row({ distinct_id: `'"\\;--` })],
   ['a uuid that is none', { uuid: 'node-next-1' }, refused('invalid_uuid', /uuid "node-next-1".*not a UUID/)],
