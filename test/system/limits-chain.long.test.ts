@@ -56,11 +56,14 @@ async function check(t: Test, system: TestSystem, event: string): Promise<void> 
   }
 }
 
-t.test('10,000 aliases in a chain are one person within ten seconds, in either order', async (t) => {
-  // On one partition they are taken in the order in which they were sent: nobody is identified before it is merged.
-  const system = await startSystem(t, await dataFolder(t), { EMBEDDED_PARTITIONS: '1' });
-  await check(t, system, '$create_alias');
-});
+t.test(
+  '10,000 aliases in a chain are one person within ten seconds, or four times what plain events take, in either order',
+  async (t) => {
+    // On one partition they are taken in the order in which they were sent: nobody is identified before it is merged.
+    const system = await startSystem(t, await dataFolder(t), { EMBEDDED_PARTITIONS: '1' });
+    await check(t, system, '$create_alias');
+  },
+);
 
 t.test('so are 10,000 merges that are taken from several partitions in any order', async (t) => {
   const system = await startSystem(t, await dataFolder(t));

@@ -21,7 +21,8 @@ t.setTimeout(120_000);
 
 const personOf = (id: string) => derivePersonUuid(TEAM, asDistinctId(id));
 
-t.test(`while ${mergeIdsMax} ids move, the others wait for at most ${WAIT_MS_MAX} ms`, async (t) => {
+const bound = `${WAIT_MS_MAX} ms, or ${RATIO_MAX} times what Postgres alone needs`;
+t.test(`while ${mergeIdsMax} ids move, the others wait for at most ${bound}`, async (t) => {
   const harness = await workerHarness(t);
   const worker = await harness.start();
   const rows = await rowTimes(t, harness);
