@@ -6,7 +6,7 @@ import { takings } from './state-watch.ts';
 import type { System } from './system.ts';
 
 const EPOCHS = `
-  SELECT partition, epoch::int AS epoch FROM tributary_partition
+  SELECT partition, epoch::float8 AS epoch FROM tributary_partition
   WHERE topic = '${INGESTION_TOPIC}' AND log_id NOT LIKE '% until %'`;
 
 async function epochs(postgres: Postgres): Promise<ReadonlyMap<number, number>> {

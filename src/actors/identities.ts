@@ -114,3 +114,6 @@ const beliefIn = (person: PersonUuid | undefined): Belief =>
   person === undefined ? NOBODY : { kind: 'person', uuid: person };
 
 export const identityKey = ({ teamId, distinctId }: Identity): string => `${teamId}:${distinctId}`;
+
+export const uuidIn = (belief: Belief | undefined): PersonUuid | undefined =>
+  belief?.kind === 'person' ? belief.uuid : undefined;

@@ -9,7 +9,7 @@ import type { Found, Identity, PersonStore } from '../storage/person-store.ts';
 import { type Entry, identityOf, otherIdOf, wants } from './entry.ts';
 import type { Flushed } from './flusher.ts';
 import type { Groups } from './groups.ts';
-import { type Belief, type Identities, identityKey } from './identities.ts';
+import { type Belief, type Identities, identityKey, uuidIn } from './identities.ts';
 import type { Persons } from './persons.ts';
 import type { News } from './tail.ts';
 
@@ -84,15 +84,16 @@ export class Lookup {
     this.#overtaking = undefined;
   }
 
-  /** What these saves changed is newer than an answer that is on its way. */
+  /** What these saves changed is newer than what was read, and than an answer that is on its way. */
   saved(flushed: readonly Flushed[]): void {
-    if (this.#overtaking === undefined) return;
-    const { ids, persons, groups } = this.#overtaking;
     for (const { handle, saved } of flushed) {
       const { teamId } = handle;
       const { known, written, merged } = saved.folded;
-      for (const [distinctId, uuid] of known.ids) ids.set(identityKey({ teamId, distinctId }), uuid);
-      for (const { distinctId, person } of saved.moved) ids.set(identityKey({ teamId, distinctId }), person);
+      for (const [distinctId, uuid] of known.ids) this.#nowOf(identityKey({ teamId, distinctId }), uuid);
+      for (const { distinctId, person } of saved.moved)
+        this.#nowOf(identityKey({ teamId, distinctId }), person);
+      if (this.#overtaking === undefined) continue;
+      const { persons, groups } = this.#overtaking;
       for (const { uuid, version } of written) raise(persons, uuid, version);
       for (const { person } of merged) raise(persons, person.uuid, Number.POSITIVE_INFINITY);
       for (const group of saved.groups) raise(groups, groupKey(group), group.version);
@@ -101,16 +102,17 @@ export class Lookup {
 
   /** What the log tells of may be newer than what was read, or is being read. */
   hear(news: News): void {
-    for (const one of news.ids) {
-      const learned = this.#learned.get(identityKey(one));
-      if (learned && !(learned.kind === 'person' && learned.uuid === one.person))
-        this.#learned.delete(identityKey(one));
-    }
+    for (const one of news.ids) this.#nowOf(identityKey(one), one.person);
     if (this.#overtaking === undefined) return;
-    const { ids, persons, groups } = this.#overtaking;
-    for (const one of news.ids) ids.set(identityKey(one), one.person);
+    const { persons, groups } = this.#overtaking;
     for (const { uuid, version } of news.persons) raise(persons, uuid, version);
     for (const { key, version } of news.groups) raise(groups, key, version);
+  }
+
+  #nowOf(key: string, person: PersonUuid | undefined): void {
+    const learned = this.#learned.get(key);
+    if (learned && uuidIn(learned) !== person) this.#learned.delete(key);
+    this.#overtaking?.ids.set(key, person);
   }
 
   /** Ids whose person, or whose person's state, is not in memory. */

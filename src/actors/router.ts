@@ -7,7 +7,7 @@ import { wantsProfile } from '../person/stages/profile.ts';
 import type { Identity } from '../storage/person-store.ts';
 import { type Entry, identityOf, otherIdOf, type Routed, wants } from './entry.ts';
 import type { Groups } from './groups.ts';
-import type { Belief, Identities } from './identities.ts';
+import { type Identities, uuidIn } from './identities.ts';
 import type { Lookup } from './lookup.ts';
 import type { IdBelief } from './person-actor.ts';
 import type { PersonHandle, Persons } from './persons.ts';
@@ -123,6 +123,3 @@ export class Router {
     this.#options.onDelivered(handle, entries);
   }
 }
-
-const uuidIn = (belief: Belief | undefined): PersonUuid | undefined =>
-  belief?.kind === 'person' ? belief.uuid : undefined;

@@ -94,6 +94,8 @@ export class SimStore {
   hasLostTypes = false;
   readonly #groupTypes = new Map<string, GroupType>();
   readonly #partitions = new Map<string, PartitionRow>();
+  /** Like a time: no failover takes it back. */
+  #lastEpoch = 0;
   readonly #nowMs: () => number;
   readonly #mergeIdsMax: number;
   readonly #canLose: boolean;
@@ -110,7 +112,7 @@ export class SimStore {
   take(key: PartitionKey, firstOffset: number): Omit<Acquired, 'folded'> {
     this.#begin();
     const row = this.#partitions.get(partitionName(key)) ?? newPartition(key.partition, firstOffset);
-    const epoch = row.epoch + 1;
+    const epoch = ++this.#lastEpoch;
     this.#partitions.set(partitionName(key), { ...row, epoch });
     const { foldedBelow, progress } = row;
     const isWhole = JSON.stringify(progress.unfinished) === JSON.stringify(row.unfinished[0]);
@@ -247,7 +249,7 @@ export class SimStore {
   askReplay(partition: number, offset: number): boolean {
     const rows = [...this.#partitions].filter(([, row]) => row.partition === partition);
     for (const [name, row] of rows) {
-      this.#partitions.set(name, { ...row, epoch: row.epoch + 1, replayFrom: offset });
+      this.#partitions.set(name, { ...row, epoch: ++this.#lastEpoch, replayFrom: offset });
     }
     return rows.some(([, { progress }]) => progress.readPosition > offset);
   }

@@ -14,12 +14,15 @@ import {
 } from '../person-store.ts';
 import type { Postgres, Queryable } from './pool.ts';
 
+/** The time in microseconds: a failover that lost the last epochs does not give them to somebody else. */
+const NEW_EPOCH = '(extract(epoch FROM clock_timestamp()) * 1000000)::bigint';
+
 const TAKE = `
   INSERT INTO tributary_partition
     (log_id, topic, partition, epoch, first_offset, folded_below, read_position, unfinished, unfinished_digest, held,
     in_flight, fates)
-  VALUES ($1, $2, $3, 1, $4, $4, $4, '[]', md5('[]'), 0, 0, '{}')
-  ON CONFLICT (log_id, topic, partition) DO UPDATE SET epoch = tributary_partition.epoch + 1
+  VALUES ($1, $2, $3, ${NEW_EPOCH}, $4, $4, $4, '[]', md5('[]'), 0, 0, '{}')
+  ON CONFLICT (log_id, topic, partition) DO UPDATE SET epoch = greatest(tributary_partition.epoch + 1, ${NEW_EPOCH})
   RETURNING epoch, first_offset, folded_below, read_position, unfinished, held, in_flight, fates, landmark,
     md5(unfinished::text) = unfinished_digest AS is_whole, replay_from`;
 
@@ -180,7 +183,7 @@ export async function setAsideProgress(postgres: Postgres): Promise<number> {
 
 /** Who has a partition is fenced, takes it again, and with it what is asked for. */
 const ASK_REPLAY = `
-  UPDATE tributary_partition SET epoch = epoch + 1, replay_from = $3
+  UPDATE tributary_partition SET epoch = greatest(epoch + 1, ${NEW_EPOCH}), replay_from = $3
   WHERE log_id = $1 AND topic = 'events_plugin_ingestion' AND partition = $2`;
 
 const KNOWN_PARTITIONS = `
