@@ -10,7 +10,7 @@ import { type Ended, type RunningSystem, runProgram, startSystemProcess } from '
 const STOP_MS_MAX = 5_000;
 
 // Dozens of processes, on a machine that may be busy.
-t.setTimeout(240_000);
+t.setTimeout(300_000);
 
 /** A data folder that is gone after the test, with whatever was left running in it. */
 function dataFolder(t: Test): string {

@@ -25,7 +25,7 @@ import { rowRecords } from '../support/row-records.ts';
 
 const prefix = `${randomBytes(4).toString('hex')}.`;
 const TIMEOUT_MS = 60_000;
-t.setTimeout(180_000);
+t.setTimeout(300_000);
 
 /** By the loader. */
 let loaded: ClickHouse;

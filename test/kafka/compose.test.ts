@@ -15,7 +15,7 @@ import { until } from '../system/harness.ts';
 
 const ROWS_TIMEOUT_MS = 60_000;
 const EVENTS = 20;
-t.setTimeout(240_000);
+t.setTimeout(300_000);
 
 t.test('the services as they are in the file take events and show their rows', async (t) => {
   const dir = t.testdir();

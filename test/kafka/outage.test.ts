@@ -11,7 +11,7 @@ const KEYS = ['abc', 'foobar', '21', 'lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h1
 const APPEND_EVERY_MS = 5;
 const AWAY_MS = 3_000;
 
-t.setTimeout(120_000);
+t.setTimeout(300_000);
 
 const dir = await newRunFolder();
 const broker = await startKafka({ dir });

@@ -2,7 +2,7 @@ import t from 'tap';
 import { killWorker } from '../../../load/kafka-faults/kill-worker.ts';
 import { kafkaHosts } from '../../support/kafka.ts';
 
-t.setTimeout(180_000);
+t.setTimeout(300_000);
 
 t.test('kill -9 to one of two workers: the other goes on in time, and nothing is lost', async (t) => {
   const { facts, problems, folders } = await killWorker({

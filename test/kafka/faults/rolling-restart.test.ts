@@ -2,7 +2,7 @@ import t from 'tap';
 import { rollingRestart } from '../../../load/kafka-faults/rolling-restart.ts';
 import { kafkaHosts } from '../../support/kafka.ts';
 
-t.setTimeout(180_000);
+t.setTimeout(300_000);
 
 t.test('both workers restart one after the other: held events go on in time', async (t) => {
   const { facts, problems, folders } = await rollingRestart({

@@ -2,7 +2,7 @@ import t from 'tap';
 import { stopWorker } from '../../../load/kafka-faults/stop-worker.ts';
 import { kafkaHosts } from '../../support/kafka.ts';
 
-t.setTimeout(180_000);
+t.setTimeout(300_000);
 
 t.test('SIGSTOP inside a save, SIGCONT after the session timeout: what comes late is fenced', async (t) => {
   const { facts, problems, folders } = await stopWorker({
