@@ -73,7 +73,6 @@ function quiet(
       if (waiting + in_flight + held + imbalance !== 0 || rows !== expected.rows) return undefined;
       return found?.['letters'] === expected.letters && found['shown'] === expected.rows ? true : undefined;
     },
-    20_000,
   );
 }
 
