@@ -121,7 +121,11 @@ export function raw(
     };
     const listen = () => {
       clearTimeout(timer);
-      if (!isDone) timer = setTimeout(() => finish('open'), quietMs);
+      if (isDone) return;
+      // In two halves: had the process no turn for that long, what came meanwhile is read in between.
+      timer = setTimeout(() => {
+        timer = setTimeout(() => finish('open'), quietMs / 2);
+      }, quietMs / 2);
     };
     socket.setNoDelay(true);
     socket.on('data', (chunk) => {

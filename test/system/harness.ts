@@ -115,7 +115,7 @@ function environment(settings: Environment): NodeJS.ProcessEnv {
   return { ...inherited, ...unset, ...ours, ...settings };
 }
 
-/** Runs a program in the project's folder until it ends. */
+/** Runs a program in the project's folder until it ends; it is killed when it does not. */
 export async function run(program: string, args: readonly string[], settings: Environment): Promise<Exit> {
   const begun = performance.now();
   const child = spawn(program, args, {
@@ -130,7 +130,9 @@ export async function run(program: string, args: readonly string[], settings: En
   child.stderr.on('data', (chunk) => {
     output.stderr += chunk;
   });
-  const [code] = await once(child, 'close', { signal: AbortSignal.timeout(READY_TIMEOUT_MS) });
+  const timer = setTimeout(() => child.kill('SIGKILL'), READY_TIMEOUT_MS);
+  const [code] = await once(child, 'close');
+  clearTimeout(timer);
   return { code, ...output, elapsedMs: performance.now() - begun };
 }
 

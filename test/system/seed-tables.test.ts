@@ -77,7 +77,7 @@ t.test(
 );
 
 t.test('with the hold, the sign-up waits for the identify, and nobody is made twice', async (t) => {
-  const { system, pageview, heldBackendSignup, identify } = await start(t, 2);
+  const { system, pageview, heldBackendSignup, identify } = await start(t, 60);
   await pageview('anon-1');
   await heldBackendSignup('Alice');
   await identify('Alice', 'anon-1');
