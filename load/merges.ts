@@ -40,7 +40,7 @@ export interface MergesResult extends PostResult, MergeCounts {
   readonly problems: readonly string[];
 }
 
-/** Four times what it takes on a machine that is busy with other things. */
+/** For a machine that is busy with other things. */
 export const ROWS_MS_MAX = 120_000;
 const HOLD_SECONDS = 2;
 

@@ -40,7 +40,7 @@ export interface RushResult {
   readonly problems: readonly string[];
 }
 
-/** Four times what it takes on a machine that is busy with other things. */
+/** For a machine that is busy with other things. */
 export const ROWS_MS_MAX = 120_000;
 export const GROWTH_MIB_MAX = 100;
 
