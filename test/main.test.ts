@@ -10,7 +10,7 @@ import { until } from './support/event-log.ts';
 import { type Ended, type RunningSystem, runProgram, startSystemProcess } from './support/program.ts';
 
 // Dozens of processes, on a machine that may be busy.
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 /** A data folder that is gone after the test, with whatever was left running in it. */
 function dataFolder(t: Test): string {

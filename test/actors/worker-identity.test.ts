@@ -5,7 +5,7 @@ import { derivePersonUuid } from '../../src/ids.ts';
 import { until } from '../support/event-log.ts';
 import { type ClientEvent, type Harness, TEAM, workerHarness } from './worker-harness.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 /** As a web SDK sends it before anybody has logged in. */
 const anonymous = (event: string, distinctId: string): ClientEvent => ({

@@ -3,7 +3,7 @@ import { setAsideProgress } from '../../src/storage/postgres/partition-rows.ts';
 import { until } from '../support/event-log.ts';
 import { type ClientEvent, type Harness, workerHarness } from './worker-harness.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 const EVENTS: readonly ClientEvent[] = ['a', 'b', 'c'].map((distinctId) => ({ event: 'e', distinctId }));
 

@@ -8,7 +8,7 @@ import type { PersonStore } from '../../src/storage/person-store.ts';
 import { until } from '../support/event-log.ts';
 import { type ClientEvent, type Harness, type Row, TEAM, TOKEN, workerHarness } from './worker-harness.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 /** Long enough for what must not happen. */

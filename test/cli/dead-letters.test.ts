@@ -17,7 +17,7 @@ import {
   until,
 } from '../system/harness.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 const HOUR_MS = 3_600_000;
 

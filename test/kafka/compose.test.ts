@@ -14,7 +14,7 @@ import { type Program, runProgram } from '../support/program.ts';
 import { until } from '../system/harness.ts';
 
 const EVENTS = 20;
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 t.test('the services as they are in the file take events and show their rows', async (t) => {
   const dir = t.testdir();

@@ -12,7 +12,7 @@ import { kafkaHosts } from '../support/kafka.ts';
 import { type RunningSystem, runProgram, startSystemProcess } from '../support/program.ts';
 import { type Row, until } from '../system/harness.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 async function temporary(t: Test, name: string): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), `tributary-letters-${name}-`));

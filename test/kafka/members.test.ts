@@ -13,7 +13,7 @@ import { newPrefix, openLogOn } from '../support/kafka-log.ts';
 
 const PARTITIONS = 4;
 const MEMBER = join(import.meta.dirname, '../support/kafka-member.ts');
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 const hosts = await kafkaHosts();
 
 /** A process of its own, and what it has. */

@@ -13,7 +13,7 @@ import { until } from '../system/harness.ts';
 const IDS = 20;
 const ROUNDS = 5;
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 t.test('partitions that are added while nothing waits keep the order of every id', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'tributary-partitions-'));

@@ -13,7 +13,7 @@ import { until } from '../system/harness.ts';
 const EVENTS = 500;
 const TOKEN = 'phc_tributary_dev';
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 type Environment = Readonly<Record<string, string>>;
 

@@ -16,7 +16,7 @@ const SAVE_US_PER_ID_MAX = 20;
 const RATIO_MAX = 2;
 const RECORDED_MS_MAX = LIMITS.postgres.statementTimeoutMs;
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 t.test(`a merge moves ${mergeIdsMax} ids at once, in at most ${SAVE_US_PER_ID_MAX} µs each`, async (t) => {
   const { postgres } = await withPostgres(t);

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { dataFolder, type Row, startSystem, type TestSystem, until } from './harness.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 // They mostly wait.
 t.jobs = 2;
 

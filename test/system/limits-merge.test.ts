@@ -17,7 +17,7 @@ const WAIT_MS_MAX = 1_000;
 const RATIO_MAX = 3;
 const TRIES = 6;
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 const personOf = (id: string) => derivePersonUuid(TEAM, asDistinctId(id));
 

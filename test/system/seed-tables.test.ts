@@ -7,7 +7,7 @@ import { PostHog } from 'posthog-node';
 import t, { type Test } from 'tap';
 import { dataFolder, type Row, startSystem, type TestSystem, TOKEN, until } from './harness.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 const WITHOUT_THE_HOLD = `
 ID  Event           distinct_id                        person_id

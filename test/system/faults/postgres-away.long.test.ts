@@ -10,7 +10,7 @@ import { ask, complaints, notReady, ready, residentMib } from './look.ts';
 import { Sender } from './sender.ts';
 import { slowProxy } from './slow-proxy.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 t.test('a server of Postgres that goes away, or answers late, costs time and no event', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'tributary-away-'));

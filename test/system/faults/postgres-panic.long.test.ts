@@ -7,7 +7,7 @@ import { noSmallDisk, smallDisk } from './full-disk.ts';
 import { ask, complaints, notReady, ready } from './look.ts';
 import { Sender } from './sender.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 t.test(
   'an embedded Postgres that ends because its WAL has no space is started again until it has some',
