@@ -141,6 +141,10 @@ export const LIMITS = {
     flushLingerMs: 20,
     /** Batches of rows that are saved and not yet on the output topics. */
     outboxBatchesMax: 2,
+    /** Ids that merges have moved and that are not told yet; past it no save begins. */
+    outboxBulkMax: 100_000,
+    /** Those of them that are told along with one batch: nobody's rows wait for more. */
+    outboxBulkPartMax: 1_000,
     /** Messages of one append to the output topics. */
     appendRecordsMax: 2_000,
     progressEveryMs: 1_000,

@@ -99,7 +99,7 @@ export const MUTANTS: readonly Mutant[] = [
             };
           }),
         );
-        this.#outbox.push({ messages, finishes: [] });
+        this.#outbox.push({ messages, finishes: [], bulk: undefined });
         return this.#inTurn(() => store.save([...this.#parts.values()].map(epochOf), works));
       },`,
   },
@@ -247,6 +247,12 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'src/actors/outbox.ts',
     search: 'this.#batches.push(batch);',
     replacement: 'this.#batches.splice(1, 0, batch);',
+  },
+  {
+    name: 'fate of a merge before its mappings',
+    file: 'src/actors/messages.ts',
+    search: 'this.#mergeFinishes.push(...this.#finishes.splice(before));',
+    replacement: '',
   },
   {
     name: 'persons after their rows',

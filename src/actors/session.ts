@@ -105,6 +105,8 @@ export class Session {
       logger,
       appendRecordsMax: limits.appendRecordsMax,
       batchesMax: limits.outboxBatchesMax,
+      bulkMax: limits.outboxBulkMax,
+      bulkPartMax: limits.outboxBulkPartMax,
       backoffMinMs: limits.recoverBackoffMinMs,
       backoffMaxMs: limits.recoverBackoffMaxMs,
       onSent: (finishes) => this.#finish(finishes),

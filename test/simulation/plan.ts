@@ -172,6 +172,8 @@ function processOptions(random: Random, small: boolean): ProcessOptions {
       flushEventsMax: few(6),
       flushBytesMax: random.pick([500, LIMITS.worker.flushBytesMax]),
       outboxBatchesMax: few(2),
+      outboxBulkMax: few(3),
+      outboxBulkPartMax: few(2),
       appendRecordsMax: few(3),
       groupCacheBytesMax: random.pick([1, 2_000, LIMITS.worker.groupCacheBytesMax]),
       releasedInFlightMax: few(3),
