@@ -249,12 +249,6 @@ export const MUTANTS: readonly Mutant[] = [
     replacement: 'this.#batches.splice(1, 0, batch);',
   },
   {
-    name: 'fate of a merge before its mappings',
-    file: 'src/actors/messages.ts',
-    search: 'this.#mergeFinishes.push(...this.#finishes.splice(before));',
-    replacement: '',
-  },
-  {
     name: 'persons after their rows',
     file: 'src/actors/messages.ts',
     search: 'yield* this.#records;',
@@ -268,11 +262,15 @@ export interface NotSimulated {
   readonly caughtBy: readonly string[];
 }
 
-/** Where the simulation has another part in place of ours. */
+/** Where the simulation has another part in place of ours, or comes there too seldom. */
 export const NOT_SIMULATED: readonly NotSimulated[] = [
   {
     name: 'one tombstone hop only for ids that unsaved work stands on (the save finds out: it costs a retry)',
     caughtBy: ['test/actors/tombstones.test.ts'],
+  },
+  {
+    name: 'fate of a merge before the last of its mappings',
+    caughtBy: ['test/actors/outbox.test.ts', 'test/actors/worker-large-merge.test.ts'],
   },
   {
     name: 'locks not in order in the SQL of a save',
