@@ -48,7 +48,7 @@ const LOAD_MAX_MS = 1_500;
 /** What is waited for may never come. */
 const AIM_MS = 4_000;
 const LAST_LOAD_MS = 2_000;
-const SETTLE_MS = 90_000;
+const SETTLE_MS = 180_000;
 const LOOK_EVERY_MS = 300;
 /** Looks in a row at which nothing may be on its way. */
 const QUIET_LOOKS = 3;

@@ -11,7 +11,7 @@ export interface JoinLeaveOptions extends FaultOptions {
 
 const STAY_MS = 5_000;
 const AWAY_MS = 5_000;
-const JOIN_MS = 30_000;
+const JOIN_MS = 60_000;
 const POLL_MS = 50;
 
 export function joinAndLeave(options: JoinLeaveOptions): Promise<FaultResult> {

@@ -8,7 +8,7 @@ import { partitionsOf } from '../support/state-watch.ts';
 const SESSION_TIMEOUT_MS = 10_000;
 const TAKEOVER_MS = 3_000;
 const GOES_ON_MS = 60_000;
-const REJOIN_MS = 30_000;
+const REJOIN_MS = 60_000;
 const POLL_MS = 50;
 /** Held events come and go before each kill. */
 const LOAD_MS = 1_500;

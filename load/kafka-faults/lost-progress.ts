@@ -30,7 +30,7 @@ const BACKLOG_EVENTS = 300;
 /** Records that retention takes away above the committed offset. */
 const TAKEN_RECORDS = 40;
 const ACCEPTED = '--accept-new-log';
-const LOOK_MS = 30_000;
+const LOOK_MS = 60_000;
 const POLL_MS = 100;
 const ANEW_EVENTS = 100;
 

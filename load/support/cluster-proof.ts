@@ -25,7 +25,7 @@ export interface Along {
   hasAll(): Promise<boolean>;
 }
 
-const SETTLE_MS = 90_000;
+const SETTLE_MS = 180_000;
 const POLL_MS = 300;
 /** Looks in a row at which nothing may be on its way. */
 const QUIET_LOOKS = 3;

@@ -49,7 +49,7 @@ const SHORT_SPREAD_MS = 6_000;
 const CAUGHT_MS = 4_000;
 const JITTER_MS = 2_500;
 const AWAY_MS = 3_000;
-const JOIN_MS = 30_000;
+const JOIN_MS = 60_000;
 const STAY_MS = 4_000;
 const POLL_MS = 100;
 

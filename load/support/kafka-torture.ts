@@ -44,7 +44,7 @@ const PARTITIONS_PER_WORKER = 2;
 const HOLD_SECONDS = 5;
 const LOAD_MIN_MS = 1_000;
 const LOAD_SPREAD_MS = 2_500;
-const STEADY_MS = 90_000;
+const STEADY_MS = 180_000;
 const SETTLE_MS = 180_000;
 const POLL_MS = 200;
 /** Of a kind that is found record by record. */

@@ -16,7 +16,7 @@ export interface Memory {
   readonly arrayBuffers: number;
 }
 
-const COLLECT_TIMEOUT_MS = 10_000;
+const COLLECT_TIMEOUT_MS = 60_000;
 const GIVE_BACK_MS = 5_000;
 const POLL_MS = 20;
 const MIB = 1024 * 1024;

@@ -3,7 +3,7 @@ import type { Books } from '../../src/books.ts';
 import { sleep, systemClock } from '../../src/clock.ts';
 import type { System } from './system.ts';
 
-const SETTLE_TIMEOUT_MS = 60_000;
+const SETTLE_TIMEOUT_MS = 120_000;
 const POLL_MS = 100;
 /** Fewer than a query of the console may answer. */
 const ROWS_PER_QUERY = 50_000;

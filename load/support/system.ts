@@ -18,8 +18,8 @@ import { type Memory, readMemory } from './memory.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const COLLECT_ON_SIGNAL = join(import.meta.dirname, 'collect-on-signal.ts');
-const START_TIMEOUT_MS = 60_000;
-const STOP_TIMEOUT_MS = 10_000;
+const START_TIMEOUT_MS = 120_000;
+const STOP_TIMEOUT_MS = 30_000;
 const REQUEST_TIMEOUT_MS = 60_000;
 const POLL_MS = 20;
 

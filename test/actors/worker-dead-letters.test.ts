@@ -43,7 +43,6 @@ t.test('an event that goes back is no duplicate of itself, and is folded once', 
 
   // In the same session as the second half of a produce request that the log got twice.
   const worker = await harness.start();
-  await worker.taken();
   const record = again(letter);
   await harness.log.append([record, record]);
   t.match(await harness.settled(3), { rows: 1, dropped: { duplicate: 1 }, imbalance: 0 });

@@ -15,17 +15,20 @@ import { LIMITS } from '../../src/limits.ts';
 import { silentLogger } from '../../src/logger.ts';
 import { Metrics } from '../../src/metrics.ts';
 import { type EmbeddedLog, openEmbeddedLog } from '../../src/storage/embedded/log.ts';
-import type { LogRecord } from '../../src/storage/event-log.ts';
 import { DataRefusedError, type PersonStore } from '../../src/storage/person-store.ts';
 import { readBooks } from '../../src/storage/postgres/books.ts';
 import { createPersonStore } from '../../src/storage/postgres/person-store.ts';
 import type { Postgres } from '../../src/storage/postgres/pool.ts';
 import type { Team, TeamStore } from '../../src/storage/team-store.ts';
-import { INGESTION_TOPIC, type Topic } from '../../src/storage/topics.ts';
+import { type ClickHouseTopic, INGESTION_TOPIC } from '../../src/storage/topics.ts';
+import { recordsOf } from '../support/clickhouse-rows.ts';
 import { withPostgres } from '../support/postgres.ts';
 
 export const TEAM: TeamId = asTeamId(1);
 export const TOKEN = asToken('phc_test');
+
+/** For a machine that is busy with other things. */
+const SETTLE_TIMEOUT_MS = 60_000;
 
 /** What a test's project is set to otherwise. */
 type ProjectSettings = Partial<Pick<Team, 'anonymizeIps' | 'personProcessingOptOut'>>;
@@ -60,15 +63,20 @@ export interface Changed {
   readonly transforms?: readonly Transform[];
 }
 
+type Wrap = (store: PersonStore) => PersonStore;
+
 export interface Harness {
   readonly log: EmbeddedLog;
   readonly postgres: Postgres;
   readonly metrics: Metrics;
-  start(wrap?: (store: PersonStore) => PersonStore, changed?: Changed): Promise<Worker>;
+  /** Resolves once the worker has taken its partitions: whoever takes one forgets what it has cached by then. */
+  start(wrap?: Wrap, changed?: Changed): Promise<Worker>;
+  /** The same without waiting for that. */
+  startUntaken(wrap?: Wrap, changed?: Changed): Promise<Worker>;
   /** Appends events as capture would, or would have so long ago; resolves when they are durable. */
   capture(events: readonly ClientEvent[], agoMs?: number): Promise<void>;
   /** What the output topic has, with each record's timestamp as `_timestampMs`. */
-  read(topic: Topic): Promise<Row[]>;
+  read(topic: ClickHouseTopic): Promise<Row[]>;
   /** The books, once nothing waits or is in flight. */
   settled(records: number): Promise<Books>;
 }
@@ -95,37 +103,43 @@ export async function workerHarness(t: Test, project: ProjectSettings = {}): Pro
     await rm(dir, { recursive: true, force: true });
   });
   const metrics = new Metrics();
+  const startUntaken = (wrap: Wrap = (store) => store, changed: Changed = {}): Promise<Worker> =>
+    startWorker({
+      log,
+      isShared: true,
+      persons: wrap(createPersonStore(postgres)),
+      teams,
+      clock: systemClock,
+      derivePersonUuid,
+      deriveRecordUuid,
+      logger: silentLogger,
+      metrics,
+      limits: {
+        ...LIMITS.worker,
+        progressEveryMs: 50,
+        flushLingerMs: 5,
+        recoverBackoffMinMs: 10,
+        ...changed.limits,
+      },
+      personCacheBytesMax: changed.personCacheBytesMax ?? 64 * 1024 * 1024,
+      holdMs: changed.holdMs ?? 0,
+      holdBytesMax: changed.holdBytesMax ?? 64 * 1024 * 1024,
+      transforms: changed.transforms ?? TRANSFORMS,
+      onFault: (error) => {
+        throw error;
+      },
+    });
 
   return {
     log,
     postgres,
     metrics,
-    start: (wrap = (store) => store, changed = {}) =>
-      startWorker({
-        log,
-        isShared: true,
-        persons: wrap(createPersonStore(postgres)),
-        teams,
-        clock: systemClock,
-        derivePersonUuid,
-        deriveRecordUuid,
-        logger: silentLogger,
-        metrics,
-        limits: {
-          ...LIMITS.worker,
-          progressEveryMs: 50,
-          flushLingerMs: 5,
-          recoverBackoffMinMs: 10,
-          ...changed.limits,
-        },
-        personCacheBytesMax: changed.personCacheBytesMax ?? 64 * 1024 * 1024,
-        holdMs: changed.holdMs ?? 0,
-        holdBytesMax: changed.holdBytesMax ?? 64 * 1024 * 1024,
-        transforms: changed.transforms ?? TRANSFORMS,
-        onFault: (error) => {
-          throw error;
-        },
-      }),
+    startUntaken,
+    async start(wrap, changed) {
+      const worker = await startUntaken(wrap, changed);
+      await worker.taken();
+      return worker;
+    },
 
     async capture(events, agoMs = 0) {
       const now = new Date(Date.now() - agoMs);
@@ -153,36 +167,15 @@ export async function workerHarness(t: Test, project: ProjectSettings = {}): Pro
     },
 
     async read(topic) {
-      const rows: Row[] = [];
-      const ends = await log.offsets(topic);
-      let missing = ends.reduce((sum, { first, end }) => sum + end - first, 0);
-      if (missing === 0) return rows;
-      await new Promise<void>((resolve, reject) => {
-        const take = (records: readonly LogRecord[]) => {
-          for (const { value, timestamp } of records) {
-            rows.push({ ...JSON.parse(Buffer.from(value).toString('utf8')), _timestampMs: timestamp });
-          }
-          missing -= records.length;
-          if (missing <= 0) resolve();
-        };
-        log
-          .subscribe({
-            group: `reader-${newEventUuid()}`,
-            topics: [topic],
-            recordsMax: 1_000,
-            onAssign: async () => 0,
-            onRevoke: () => {},
-            onRecords: (_assignment, records) => take(records),
-            onError: reject,
-          })
-          .then((subscription) => t.teardown(() => subscription.close()))
-          .catch(reject);
-      });
-      return rows;
+      const records = await recordsOf(log, topic);
+      return records.map(({ value, timestamp }) => ({
+        ...JSON.parse(Buffer.from(value).toString('utf8')),
+        _timestampMs: timestamp,
+      }));
     },
 
     async settled(records) {
-      const deadline = Date.now() + 20_000;
+      const deadline = Date.now() + SETTLE_TIMEOUT_MS;
       for (;;) {
         const books = await readBooks(postgres, log);
         if (books.acknowledged === records && books.waiting === 0 && books.in_flight === 0) return books;

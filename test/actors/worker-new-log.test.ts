@@ -1,8 +1,9 @@
 import t from 'tap';
 import { setAsideProgress } from '../../src/storage/postgres/partition-rows.ts';
+import { until } from '../support/event-log.ts';
 import { type ClientEvent, type Harness, workerHarness } from './worker-harness.ts';
 
-t.setTimeout(60_000);
+t.setTimeout(600_000);
 
 const EVENTS: readonly ClientEvent[] = ['a', 'b', 'c'].map((distinctId) => ({ event: 'e', distinctId }));
 
@@ -13,6 +14,8 @@ const REPLACED: Readonly<Record<string, string>> = {
   'a later end': 'UPDATE tributary_partition SET read_position = read_position + 100',
 };
 
+/** Long enough for what must not happen. */
+const A_WHILE_MS = 200;
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function rows({ postgres }: Harness): Promise<unknown> {
@@ -30,9 +33,10 @@ for (const [what, statement] of Object.entries(REPLACED)) {
     await harness.postgres.query(statement);
     await harness.postgres.query('DELETE FROM posthog_persondistinctid');
     await harness.postgres.query('DELETE FROM posthog_person');
-    const second = await harness.start();
-    await pause(300);
+    const second = await harness.startUntaken();
+    await until(() => !second.ready().ok);
     t.match(second.ready(), { ok: false, detail: /made again.*accept-new-log/ });
+    await pause(A_WHILE_MS);
     t.equal(second.health().ok, true, 'a restart would not mend it');
     t.same(await rows(harness), [{ persons: 0 }], 'nothing was read of it');
     await second.close();

@@ -4,7 +4,7 @@ import { partitionOf } from '../../src/storage/murmur2.ts';
 import { INGESTION_TOPIC } from '../../src/storage/topics.ts';
 import { type ClientEvent, type Harness, refusing, TOKEN, workerHarness } from './worker-harness.ts';
 
-t.setTimeout(60_000);
+t.setTimeout(600_000);
 
 /** What the store refuses. */
 const huge = (distinctId: string): ClientEvent => ({

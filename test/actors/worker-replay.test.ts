@@ -84,13 +84,13 @@ t.test(
               return { event: `event ${index}`, distinctId, properties: { [change]: value } };
             });
             const iterator = lost[Symbol.iterator]();
-            let worker = await harness.start(losing(iterator));
+            let worker = await harness.startUntaken(losing(iterator));
             const middle = events.length >> 1;
             await harness.capture(events.slice(0, middle));
             for (const afterMs of deathsAfterMs) {
               await new Promise((resolve) => setTimeout(resolve, afterMs));
               await worker.abandon();
-              worker = await harness.start(losing(iterator));
+              worker = await harness.startUntaken(losing(iterator));
             }
             await harness.capture(events.slice(middle));
             t.match(await harness.settled(events.length), { rows: events.length, imbalance: 0 });

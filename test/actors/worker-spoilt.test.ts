@@ -4,7 +4,7 @@ import { INGESTION_TOPIC } from '../../src/storage/topics.ts';
 import { until } from '../support/event-log.ts';
 import { type ClientEvent, type Harness, workerHarness } from './worker-harness.ts';
 
-t.setTimeout(60_000);
+t.setTimeout(600_000);
 
 /** Anonymous events are not held. */
 const known: readonly ClientEvent[] = [1, 2, 3].map(() => ({

@@ -121,7 +121,11 @@ export function raw(
     };
     const listen = () => {
       clearTimeout(timer);
-      if (!isDone) timer = setTimeout(() => finish('open'), quietMs);
+      if (isDone) return;
+      // In two halves: had the process no turn for that long, what came meanwhile is read in between.
+      timer = setTimeout(() => {
+        timer = setTimeout(() => finish('open'), quietMs / 2);
+      }, quietMs / 2);
     };
     socket.setNoDelay(true);
     socket.on('data', (chunk) => {
@@ -142,13 +146,13 @@ export function raw(
 
 export const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
-/** Waits until `holds`, at most five seconds. */
+/** Waits until `holds`, at most a minute: the machine may be busy with other things. */
 export async function until(holds: () => boolean): Promise<void> {
-  for (let i = 0; i < 500; i++) {
+  for (let i = 0; i < 6_000; i++) {
     if (holds()) return;
     await pause(10);
   }
-  throw new Error(`still not so after five seconds: ${holds}`);
+  throw new Error(`still not so after a minute: ${holds}`);
 }
 
 /** The bytes of a POST, with the headers given. */

@@ -11,7 +11,7 @@ const README = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8'
 const PERSON_OF_EVERY_ROW = /```sql\n(?<sql>[\s\S]+?)```/.exec(README)?.groups?.['sql'] ?? '';
 
 // A dozen processes, on a machine that may be busy.
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 
 function dataFolder(t: Test): string {
   const dir = mkdtempSync(join(tmpdir(), 'tributary-held-'));

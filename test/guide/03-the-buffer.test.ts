@@ -54,9 +54,9 @@ t.test('without the hold the same three events are on two persons, and stay ther
 t.test('nobody comes: after a minute the event goes on and makes its own person', async (t) => {
   const system = await startHolding(t);
   await system.send(signup);
-  system.skip(MINUTE - 1_000);
+  system.skip(MINUTE - 15_000);
   t.match(await system.picture({ held: 1 }), { rows: [], persons: [] });
-  system.skip(1_000);
+  system.skip(15_000);
   const { rows, persons } = await system.picture();
   t.match(rows, [{ event: 'signup', person_id: uuidOf('alice') }]);
   t.match(persons, [{ ids: 'alice', is_identified: false }]);

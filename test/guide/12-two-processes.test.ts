@@ -21,7 +21,7 @@ import {
   startPair,
 } from './pair.ts';
 
-t.setTimeout(60_000);
+t.setTimeout(600_000);
 
 const personsOn = (rows: readonly Row[]): readonly unknown[] => rows.map((row) => row['person_id']);
 

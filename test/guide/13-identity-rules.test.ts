@@ -23,7 +23,7 @@ import {
   startPair,
 } from './pair.ts';
 
-t.setTimeout(60_000);
+t.setTimeout(600_000);
 
 async function waitsForLock({ postgres }: System): Promise<boolean> {
   const { rowCount } = await postgres.query(

@@ -56,7 +56,8 @@ const parsed = (row: Row): Row =>
     ]),
   );
 
-const DEADLINE_MS = 15_000;
+/** For a machine that is busy with other things. */
+const DEADLINE_MS = 60_000;
 const POLL_MS = 10;
 
 /** Asks until it is so. `what`: what was waited for, for the error. */

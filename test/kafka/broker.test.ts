@@ -11,7 +11,7 @@ import { newRunFolder, removeFolder } from '../../tools/kafka/folder.ts';
 import { runProgram } from '../support/program.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-const END_TIMEOUT_MS = 10_000;
+const END_TIMEOUT_MS = 60_000;
 
 function isAlive(pid: number): boolean {
   try {

@@ -24,8 +24,8 @@ import { kafkaHosts } from '../support/kafka.ts';
 import { rowRecords } from '../support/row-records.ts';
 
 const prefix = `${randomBytes(4).toString('hex')}.`;
-const TIMEOUT_MS = 60_000;
-t.setTimeout(180_000);
+const TIMEOUT_MS = 120_000;
+t.setTimeout(600_000);
 
 /** By the loader. */
 let loaded: ClickHouse;

@@ -14,7 +14,7 @@ import { ROW, uuidOf } from '../contract/clickhouse.ts';
 import { rowsOf } from '../support/clickhouse-rows.ts';
 import { kafkaHosts } from '../support/kafka.ts';
 
-t.setTimeout(180_000);
+t.setTimeout(600_000);
 const dir = `${t.testdir()}/clickhouse`;
 const { _timestamp: _, _offset: __, ...EVENT } = ROW;
 

@@ -13,7 +13,7 @@ const CLIENT = join(import.meta.dirname, '../support/kafka-client.ts');
 const PASSWORD = 'secret of the test';
 const run = promisify(execFile);
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 
 async function freePort(): Promise<number> {
   const server = createServer();

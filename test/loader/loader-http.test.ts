@@ -18,7 +18,7 @@ import { columnsOf, expectedRow, recordsOf, rowsOf, sorted } from '../support/cl
 import { rowRecords } from '../support/row-records.ts';
 
 const BROKEN = 3;
-t.setTimeout(90_000);
+t.setTimeout(600_000);
 
 t.test('every topic gets into its table over HTTP, around what is refused', async (t) => {
   const dir = t.testdir();

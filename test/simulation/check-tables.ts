@@ -1,8 +1,9 @@
 /** What is in ClickHouse in the end: everything that was produced, the right row of each event, everybody at home. */
 import { asDistinctId } from '../../src/event/ids.ts';
+import { LOADER_GROUP } from '../../src/loader/loader.ts';
 import { CLICKHOUSE_TABLES } from '../../src/storage/clickhouse/tables.ts';
 import type { LogRecord } from '../../src/storage/event-log.ts';
-import { CLICKHOUSE_TOPICS } from '../../src/storage/topics.ts';
+import { CLICKHOUSE_TOPICS, type Topic } from '../../src/storage/topics.ts';
 import type { Ran } from './run.ts';
 import type { Row } from './sim-clickhouse.ts';
 import { identityKey } from './sim-store.ts';
@@ -13,12 +14,18 @@ export function checkTables({ world, settled, plan }: Ran): string[] {
   return [...checkLoaded(world), ...(plan.canLose ? [] : checkWinners(world))];
 }
 
+/** Once all was settled, somebody who had lost a partition may still have produced rows while it was being stopped. */
+const loaded = ({ log }: World, topic: Topic) => log.consumed(LOADER_GROUP, topic);
+
 /** Every record is in its table, as it is, and nothing else is. */
-function checkLoaded({ log, clickhouse }: World): string[] {
+function checkLoaded(world: World): string[] {
+  const { log, clickhouse } = world;
   return CLICKHOUSE_TOPICS.flatMap((topic) => {
     const records = new Set(log.readAll(topic).map(recordText));
     const rows = new Set(clickhouse.texts(CLICKHOUSE_TABLES[topic]).map(rowText));
-    const missing = [...records].filter((text) => !rows.has(text));
+    const missing = loaded(world, topic)
+      .map(recordText)
+      .filter((text) => !rows.has(text));
     const foreign = [...rows].filter((text) => !records.has(text));
     return [
       ...missing.map((text) => `${text} of ${topic} was never inserted`),
@@ -37,10 +44,11 @@ function rowText(text: string): string {
 const recordText = ({ offset, value }: LogRecord): string => `${offset} ${Buffer.from(value)}`;
 
 /** Of each event the row with the latest time is kept, and whom it leads to is whom its id belongs to. */
-function checkWinners({ log, clickhouse, store }: World): string[] {
+function checkWinners(world: World): string[] {
+  const { clickhouse, store } = world;
   const failures: string[] = [];
   const produced = new Map<string, number>();
-  for (const { value, timestamp } of log.readAll('clickhouse_events_json')) {
+  for (const { value, timestamp } of loaded(world, 'clickhouse_events_json')) {
     const key = eventKey(JSON.parse(Buffer.from(value).toString()));
     produced.set(key, Math.max(produced.get(key) ?? 0, Math.floor(timestamp / 1000)));
   }

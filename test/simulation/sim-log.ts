@@ -179,6 +179,12 @@ export class SimLog implements EventLog {
     );
   }
 
+  /** What the topic has below the offsets that the group has committed. */
+  consumed(group: string, topic: Topic): readonly LogRecord[] {
+    const committed = (partition: number) => this.#commits.get(commitKey(group, { topic, partition })) ?? 0;
+    return this.readAll(topic).filter(({ partition, offset }) => offset < committed(partition));
+  }
+
   #appendOne(record: AppendRecord): LogRecord {
     const { partitions } = this.#options;
     const partition =

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import t from 'tap';
+import { LIMITS } from '../../src/limits.ts';
 import { silentLogger } from '../../src/logger.ts';
 import { openClickHouse } from '../../src/storage/clickhouse/clickhouse.ts';
 import { migrateClickHouse, readClickHouseMigrations } from '../../src/storage/clickhouse/migrate.ts';
@@ -107,7 +108,7 @@ t.test('after kill -9 in mid-insert the folder opens again, and what was answere
   t.ok(found >= answered, `${found} of ${answered} answered batches`);
 });
 
-t.test('closing takes less than a second', async (t) => {
+t.test('closing waits for what is being inserted, and for nothing else', async (t) => {
   const inserting = embedded.insert(
     'events',
     Array.from({ length: 5_000 }, (_, n) => utf8({ ...ROW, uuid: uuidOf(n) })),
@@ -115,6 +116,6 @@ t.test('closing takes less than a second', async (t) => {
   const start = performance.now();
   await embedded.close();
   await inserting;
-  t.ok(performance.now() - start < 1_000);
+  t.ok(performance.now() - start < LIMITS.process.stopTimeoutMs);
   embedded = await openClickHouse({ dir });
 });

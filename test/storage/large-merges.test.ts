@@ -10,13 +10,13 @@ import { withPostgres } from '../support/postgres.ts';
 const { mergeIdsMax } = LIMITS.worker;
 
 /** The best of so many counts. */
-const TRIES = 3;
+const TRIES = 6;
 const SAVE_US_PER_ID_MAX = 20;
 /** A machine that is busy with other things is slower; then it may take so many times as long as the bare update. */
 const RATIO_MAX = 2;
-const RECORDED_MS_MAX = 2_000;
+const RECORDED_MS_MAX = LIMITS.postgres.statementTimeoutMs;
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 
 t.test(`a merge moves ${mergeIdsMax} ids at once, in at most ${SAVE_US_PER_ID_MAX} µs each`, async (t) => {
   const { postgres } = await withPostgres(t);

@@ -73,7 +73,7 @@ async function open(t: Test): Promise<Opened> {
   };
 }
 
-t.setTimeout(60_000);
+t.setTimeout(600_000);
 personStoreContract('Postgres', open);
 
 /** Counts the statements of transactions, BEGIN and COMMIT aside. */

@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { LIMITS } from '../../src/limits.ts';
 import { silentLogger } from '../../src/logger.ts';
 import { processCommand } from '../../src/storage/embedded/postgres-programs.ts';
 import {
@@ -60,7 +61,7 @@ async function killedStarter(dir: string): Promise<string> {
   return String(chunk).trim();
 }
 
-t.test('the first start makes a cluster, the second one finds it, both in good time', async (t) => {
+t.test('the first start makes a cluster, the second one finds it', async (t) => {
   const first = await timed(startEmbeddedPostgres({ dir, logger }));
   const settings = await withPool(first.result.url, async (postgres) => {
     await postgres.query('CREATE TABLE kept AS SELECT 42 AS answer');
@@ -86,7 +87,7 @@ t.test('the first start makes a cluster, the second one finds it, both in good t
   );
   await second.result.stop();
   t.comment(`first start ${first.elapsedMs.toFixed()} ms, second ${second.elapsedMs.toFixed()} ms`);
-  t.ok(first.elapsedMs < 10_000 && second.elapsedMs < 5_000);
+  t.ok(second.elapsedMs < first.elapsedMs, 'which is sooner there');
 });
 
 t.test('nobody gets in without the password', async (t) => {
@@ -100,15 +101,15 @@ t.test('nobody gets in without the password', async (t) => {
   await stop();
 });
 
-t.test('a stop takes less than two seconds, whatever is open, and a second one does nothing', async (t) => {
+t.test('a stop waits for nothing that is open, and a second one does nothing', async (t) => {
   const { url, stop } = await startEmbeddedPostgres({ dir, logger });
   const postgres = openPostgres({ url, logger });
   const sleepers = Array.from({ length: 4 }, () =>
-    t.rejects(postgres.transaction((transaction) => transaction.query('SELECT pg_sleep(4)'))),
+    t.rejects(postgres.transaction((transaction) => transaction.query('SELECT pg_sleep(60)'))),
   );
   await postgres.query('SELECT 1');
   const { elapsedMs } = await timed(stop());
-  t.ok(elapsedMs < 2_000, `${elapsedMs.toFixed()} ms`);
+  t.ok(elapsedMs < LIMITS.process.stopTimeoutMs, `${elapsedMs.toFixed()} ms`);
   await stop();
   await Promise.all(sleepers);
   await postgres.close();

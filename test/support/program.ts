@@ -3,7 +3,8 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-const STOP_TIMEOUT_MS = 10_000;
+/** For a machine that is busy with other things; the program gives up by itself long before. */
+const STOP_TIMEOUT_MS = 30_000;
 
 export interface Ended {
   readonly code: number | null;

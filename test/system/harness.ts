@@ -16,9 +16,11 @@ import { STORE_FOLDERS } from '../../src/stores.ts';
 export const ROOT = join(import.meta.dirname, '../..');
 export const TOKEN = 'phc_tributary_dev';
 
-const READY_TIMEOUT_MS = 60_000;
-const SETTLE_TIMEOUT_MS = 30_000;
-const STOP_TIMEOUT_MS = 15_000;
+/** For a machine that is busy with other things. */
+const READY_TIMEOUT_MS = 120_000;
+const SETTLE_TIMEOUT_MS = 90_000;
+const STOP_TIMEOUT_MS = 30_000;
+const UNTIL_TIMEOUT_MS = 60_000;
 const POLL_MS = 50;
 
 type Environment = Readonly<Record<string, string>>;
@@ -113,7 +115,7 @@ function environment(settings: Environment): NodeJS.ProcessEnv {
   return { ...inherited, ...unset, ...ours, ...settings };
 }
 
-/** Runs a program in the project's folder until it ends. */
+/** Runs a program in the project's folder until it ends; it is killed when it does not. */
 export async function run(program: string, args: readonly string[], settings: Environment): Promise<Exit> {
   const begun = performance.now();
   const child = spawn(program, args, {
@@ -128,7 +130,9 @@ export async function run(program: string, args: readonly string[], settings: En
   child.stderr.on('data', (chunk) => {
     output.stderr += chunk;
   });
-  const [code] = await once(child, 'close', { signal: AbortSignal.timeout(READY_TIMEOUT_MS) });
+  const timer = setTimeout(() => child.kill('SIGKILL'), READY_TIMEOUT_MS);
+  const [code] = await once(child, 'close');
+  clearTimeout(timer);
   return { code, ...output, elapsedMs: performance.now() - begun };
 }
 
@@ -276,7 +280,7 @@ async function foundCounts({ sql }: Observer): Promise<readonly number[]> {
 export async function until<Found>(
   what: string | (() => string),
   look: () => Promise<Found | undefined>,
-  timeoutMs = 10_000,
+  timeoutMs = UNTIL_TIMEOUT_MS,
 ): Promise<Found> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import t from 'tap';
 import { merges, ROWS_MS_MAX } from '../../load/merges.ts';
 
-t.setTimeout(180_000);
+t.setTimeout(600_000);
 
 t.test(
   '3,000 events of people who log in, merge and are held lead to the right person, all of them',

@@ -4,7 +4,7 @@ import { PostHog } from 'posthog-node';
 import t, { type Test } from 'tap';
 import { dataFolder, type Row, startSystem, TOKEN, until } from './harness.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 
 t.test("what posthog-node's documentation promises", async (t) => {
   const system = await startSystem(t, await dataFolder(t));

@@ -7,7 +7,7 @@ import { PostHog } from 'posthog-node';
 import t, { type Test } from 'tap';
 import { dataFolder, type Row, startSystem, type TestSystem, TOKEN, until } from './harness.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 
 const WITHOUT_THE_HOLD = `
 ID  Event           distinct_id                        person_id
@@ -77,7 +77,7 @@ t.test(
 );
 
 t.test('with the hold, the sign-up waits for the identify, and nobody is made twice', async (t) => {
-  const { system, pageview, heldBackendSignup, identify } = await start(t, 2);
+  const { system, pageview, heldBackendSignup, identify } = await start(t, 60);
   await pageview('anon-1');
   await heldBackendSignup('Alice');
   await identify('Alice', 'anon-1');

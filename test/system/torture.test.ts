@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import t from 'tap';
 import { torture } from '../../load/torture.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(900_000);
 
 t.test(
   'kill -9 in every gap at least once: nothing is lost, and persons are as if each event came once',

@@ -45,7 +45,7 @@ t.test('npm test counts what is true, shows failures, and ends with one line of 
         "import t from 'tap';\nt.test('outer', (t) => { t.test('inner', async (t) => { t.ok(true); t.equal(1, 2, 'numbers'); }); t.end(); });\nt.test('left', { skip: 'no broker' }, async () => {});\n",
       'c.long.test.ts': PASSING,
       'crash.test.ts': `${PASSING}setImmediate(() => { throw new Error('late'); });\n`,
-      'exit.test.ts': `${PASSING}setTimeout(() => process.exit(3), 50);\nawait new Promise(() => { setInterval(() => {}, 1000); });\n`,
+      'exit.test.ts': `${PASSING.replace('t.test', 'await t.test')}setTimeout(() => process.exit(3), 50);\nawait new Promise(() => { setInterval(() => {}, 1000); });\n`,
       'none.test.ts': "console.log('nothing');\n",
     },
     false,

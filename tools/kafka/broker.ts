@@ -45,7 +45,7 @@ export interface KafkaOptions {
 }
 
 const HOST = '127.0.0.1';
-const START_TIMEOUT_MS = 60_000;
+const START_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 10_000;
 const POLL_MS = 50;
 const SAID_CHARS_MAX = 10_000;

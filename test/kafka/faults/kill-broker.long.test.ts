@@ -1,7 +1,7 @@
 import t from 'tap';
 import { killBroker } from '../../../load/kafka-faults/kill-broker.ts';
 
-t.setTimeout(180_000);
+t.setTimeout(900_000);
 
 t.test('kill -9 to the broker, and a start: the door refuses or waits, and nothing is lost', async (t) => {
   const { facts, problems, folders } = await killBroker({

@@ -2,7 +2,7 @@ import t from 'tap';
 import { clickHouseAway, killPostgres } from '../../../load/kafka-faults/stores-away.ts';
 import { kafkaHosts } from '../../support/kafka.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(900_000);
 
 t.test('kill -9 to Postgres, and a start: nothing is lost', async (t) => {
   const { facts, problems, folders } = await killPostgres({

@@ -3,7 +3,7 @@ import t from 'tap';
 import { tortureKafka } from '../../../load/support/kafka-torture.ts';
 import { kafkaHosts } from '../../support/kafka.ts';
 
-t.setTimeout(420_000);
+t.setTimeout(900_000);
 
 t.test(
   'workers die, freeze, join and leave, some at once: persons are as if each event came once, one after another',

@@ -5,7 +5,7 @@ import { noSmallDisk, smallDisk } from './full-disk.ts';
 import { ask, complaints, notReady, ready, residentMib } from './look.ts';
 import { Sender } from './sender.ts';
 
-t.setTimeout(90_000);
+t.setTimeout(600_000);
 
 t.test(
   'when the one disk of all stores is full, everything goes on once there is space',

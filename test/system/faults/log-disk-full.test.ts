@@ -7,7 +7,7 @@ import { noSmallDisk, smallDisk } from './full-disk.ts';
 import { ask, complaints, notReady, ready, residentMib } from './look.ts';
 import { Sender } from './sender.ts';
 
-t.setTimeout(60_000);
+t.setTimeout(600_000);
 
 t.test(
   'when the disk of the log is full events are refused, and taken again once there is space',

@@ -13,28 +13,18 @@ export async function ask(system: TestSystem, path: '/_ready' | '/_health'): Pro
 }
 
 /** Waits until `/_ready` answers 503 with these words. */
-export function notReady(system: TestSystem, words: RegExp, timeoutMs = 15_000): Promise<Said> {
-  return look(
-    system,
-    `503 with ${words}`,
-    ({ status, text }) => status === 503 && words.test(text),
-    timeoutMs,
-  );
+export function notReady(system: TestSystem, words: RegExp): Promise<Said> {
+  return look(system, `503 with ${words}`, ({ status, text }) => status === 503 && words.test(text));
 }
 
 /** Resolves with the milliseconds until `/_ready` answered 200. */
-export async function ready(system: TestSystem, timeoutMs = 30_000): Promise<number> {
+export async function ready(system: TestSystem): Promise<number> {
   const begun = performance.now();
-  await look(system, '200', ({ status }) => status === 200, timeoutMs);
+  await look(system, '200', ({ status }) => status === 200);
   return Math.round(performance.now() - begun);
 }
 
-async function look(
-  system: TestSystem,
-  what: string,
-  isIt: (said: Said) => boolean,
-  timeoutMs: number,
-): Promise<Said> {
+async function look(system: TestSystem, what: string, isIt: (said: Said) => boolean): Promise<Said> {
   let last: Said | undefined;
   return until(
     () => `/_ready answers ${what}: ${JSON.stringify(last)}`,
@@ -42,7 +32,6 @@ async function look(
       last = await ask(system, '/_ready');
       return isIt(last) ? last : undefined;
     },
-    timeoutMs,
   );
 }
 

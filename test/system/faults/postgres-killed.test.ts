@@ -6,7 +6,7 @@ import { dataFolder, startSystem, type TestSystem } from '../harness.ts';
 import { ask, complaints, notReady, ready } from './look.ts';
 import { Sender } from './sender.ts';
 
-t.setTimeout(60_000);
+t.setTimeout(600_000);
 
 const postmaster = async ({ dataDir }: TestSystem): Promise<number> =>
   Number.parseInt(await readFile(join(dataDir, STORE_FOLDERS.postgres, 'pgdata/postmaster.pid'), 'utf8'), 10);
