@@ -12,6 +12,14 @@ const MODE = 'POSTHOG_CAPTURE_MODE';
 
 type Options = ConstructorParameters<typeof PostHog>[1];
 
+/** What the SDK says when it has put an event into its queue. */
+const KINDS = ['capture', 'identify', 'alias'];
+interface Message {
+  readonly uuid: string;
+  readonly event: string;
+  readonly distinct_id: string;
+}
+
 interface Client {
   readonly posthog: PostHog;
   readonly made: Made[];
@@ -24,14 +32,12 @@ function client(t: Test, mode: 'v0' | 'v1', options: Options): Client {
   process.env[MODE] = mode;
   const made: Made[] = [];
   const errors: unknown[] = [];
-  const posthog = new PostHog(TOKEN, {
-    ...options,
-    before_send(event) {
-      if (event)
-        made.push({ uuid: String(event.uuid), event: event.event, distinctId: event.distinctId ?? '' });
-      return event;
-    },
-  });
+  const posthog = new PostHog(TOKEN, options);
+  for (const kind of KINDS) {
+    posthog.on(kind, ({ uuid, event, distinct_id }: Message) =>
+      made.push({ uuid, event, distinctId: distinct_id }),
+    );
+  }
   if (before === undefined) delete process.env[MODE];
   else process.env[MODE] = before;
   posthog.on('error', (error: unknown) => errors.push(error));
