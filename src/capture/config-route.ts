@@ -4,9 +4,13 @@ import type { Answer } from './exchange.ts';
 
 /**
  * The least with which posthog-js starts without errors and further requests. A key `surveys`, even `false`, would
- * make it load another script.
+ * make it load another script; without `autocapture_opt_out` it would never watch a click.
  */
-const CONFIG = JSON.stringify({ supportedCompression: ['gzip-js'], hasFeatureFlags: false });
+const CONFIG = JSON.stringify({
+  supportedCompression: ['gzip-js'],
+  hasFeatureFlags: false,
+  autocapture_opt_out: false,
+});
 
 const FLAGS = JSON.stringify({
   flags: {},

@@ -1,6 +1,12 @@
 /** What can be asked for, as a table. Each path is answered with and without a slash at its end. */
 
-export type RouteKind = 'events' | 'engage' | 'flags' | 'config' | 'config_script' | 'about';
+import { SEGMENT_PATHS } from './segment-table.ts';
+
+/** Those that bring events. */
+export const EVENT_KINDS = ['events', 'engage', 'events_v1', 'segment'] as const;
+export type EventKind = (typeof EVENT_KINDS)[number];
+
+export type RouteKind = EventKind | 'recordings' | 'flags' | 'config' | 'config_script' | 'about';
 
 export interface Route {
   /** `:token` stands for one segment. */
@@ -11,12 +17,16 @@ export interface Route {
 }
 
 export const ROUTES: readonly Route[] = [
-  { path: '/batch', kind: 'events', methods: ['POST'] },
-  { path: '/e', kind: 'events', methods: ['POST'] },
-  { path: '/capture', kind: 'events', methods: ['POST'] },
-  { path: '/track', kind: 'events', methods: ['POST'] },
-  { path: '/i/v0/e', kind: 'events', methods: ['POST'] },
-  { path: '/engage', kind: 'engage', methods: ['POST'] },
+  { path: '/batch', kind: 'events', methods: ['GET', 'POST'] },
+  { path: '/e', kind: 'events', methods: ['GET', 'POST'] },
+  { path: '/capture', kind: 'events', methods: ['GET', 'POST'] },
+  { path: '/track', kind: 'events', methods: ['GET', 'POST'] },
+  { path: '/i/v0/e', kind: 'events', methods: ['GET', 'POST'] },
+  { path: '/i/v0/ai/batch', kind: 'events', methods: ['GET', 'POST'] },
+  { path: '/engage', kind: 'engage', methods: ['GET', 'POST'] },
+  { path: '/i/v1/analytics/events', kind: 'events_v1', methods: ['POST'] },
+  { path: '/s', kind: 'recordings', methods: ['GET', 'POST'] },
+  ...Object.keys(SEGMENT_PATHS).map((path): Route => ({ path, kind: 'segment', methods: ['POST'] })),
   { path: '/flags', kind: 'flags', methods: ['GET', 'POST'] },
   { path: '/array/:token/config', kind: 'config', methods: ['GET'] },
   { path: '/array/:token/config.js', kind: 'config_script', methods: ['GET'] },
@@ -26,9 +36,12 @@ export const ROUTES: readonly Route[] = [
 /** `GET, POST, OPTIONS`. */
 export const allowed = (route: Route): string => [...route.methods, 'OPTIONS'].join(', ');
 
-/** HEAD is a GET without the body. */
+export const isEventKind = (kind: RouteKind): kind is EventKind =>
+  EVENT_KINDS.some((eventKind) => eventKind === kind);
+
+/** HEAD is a GET without the body, and must not bring anything. */
 export function allows(route: Route, method: string): boolean {
-  const name = method === 'head' ? 'GET' : method.toUpperCase();
+  const name = method === 'head' && !isEventKind(route.kind) ? 'GET' : method.toUpperCase();
   return route.methods.some((allowedMethod) => allowedMethod === name);
 }
 

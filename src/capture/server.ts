@@ -7,13 +7,26 @@ import type { Logger } from '../logger.ts';
 import type { Metrics } from '../metrics.ts';
 import type { EventLog } from '../storage/event-log.ts';
 import type { TeamStore } from '../storage/team-store.ts';
-import { preflight, text } from './answers.ts';
+import { ACCEPTED, preflight, text } from './answers.ts';
 import { clientIp } from './client-ip.ts';
 import { config, configScript, flags } from './config-route.ts';
+import type { StartDialect } from './dialect.ts';
 import { Door, type DoorCounts } from './door.ts';
 import { type CaptureLimits, EventsRoute } from './events-route.ts';
 import { type Answer, Exchange } from './exchange.ts';
-import { ABOUT, allowed, allows, notFound, ROUTES, type Route, type RouteKind } from './routes.ts';
+import {
+  ABOUT,
+  allowed,
+  allows,
+  type EventKind,
+  isEventKind,
+  notFound,
+  ROUTES,
+  type Route,
+  type RouteKind,
+} from './routes.ts';
+import { Segment } from './segment.ts';
+import { SEGMENT_PATHS } from './segment-table.ts';
 import {
   EXCLUSIVE_PORT,
   type HttpRequest,
@@ -22,6 +35,8 @@ import {
   type UwsApp,
   type us_listen_socket,
 } from './uws.ts';
+import { ENGAGE, V0 } from './v0.ts';
+import { V1 } from './v1.ts';
 
 export interface CaptureOptions {
   readonly host: string;
@@ -58,7 +73,7 @@ export async function startCapture(options: CaptureOptions): Promise<Capture> {
   const events = new EventsRoute({ ...options, limits, door, clientIp: clientIp(trustedProxies) });
   const uws = loadUws(LIMITS.capture.headersBytesMax);
   const app = uws.App();
-  addRoutes(app, events);
+  addRoutes(app, events, door);
   const socket = await listen(app, host, port);
   let closing: Promise<void> | undefined;
   return {
@@ -71,11 +86,11 @@ export async function startCapture(options: CaptureOptions): Promise<Capture> {
   };
 }
 
-function addRoutes(app: UwsApp, events: EventsRoute): void {
+function addRoutes(app: UwsApp, events: EventsRoute, door: Door): void {
   for (const route of ROUTES) {
     const paths = route.path === '/' ? ['/'] : [route.path, `${route.path}/`];
     for (const path of paths) {
-      app.any(path, (res, req) => answer(new Exchange(res, req), req, route, events));
+      app.any(path, (res, req) => answer(new Exchange(res, req), req, route, events, door));
     }
   }
   app.any('/*', (res, req) => {
@@ -84,7 +99,7 @@ function addRoutes(app: UwsApp, events: EventsRoute): void {
   });
 }
 
-function answer(exchange: Exchange, req: HttpRequest, route: Route, events: EventsRoute): void {
+function answer(exchange: Exchange, req: HttpRequest, route: Route, events: EventsRoute, door: Door): void {
   const { method } = exchange;
   if (method === 'options') {
     exchange.answer(preflight(allowed(route), req.getHeader('access-control-request-headers')));
@@ -95,16 +110,34 @@ function answer(exchange: Exchange, req: HttpRequest, route: Route, events: Even
     exchange.answer(text('405 Method Not Allowed', fault, { Allow: allowed(route) }));
     return;
   }
-  if (route.kind === 'events' || route.kind === 'engage') {
-    void events.handle(exchange, req, route.kind === 'engage');
+  const { kind } = route;
+  if (isEventKind(kind)) {
+    void events.handle(exchange, req, dialectOf(route, kind));
     return;
   }
-  exchange.answer(simpleAnswer(route.kind, req));
+  if (kind === 'recordings') door.discard('session_recording', 1);
+  exchange.answer(simpleAnswer(kind, req));
+}
+
+function dialectOf({ path }: Route, kind: EventKind): StartDialect {
+  switch (kind) {
+    case 'events':
+      return () => V0;
+    case 'engage':
+      return () => ENGAGE;
+    case 'events_v1':
+      return (req) => new V1(req);
+    case 'segment':
+      return (req) => new Segment(SEGMENT_PATHS[path] ?? 'batch', req);
+  }
 }
 
 /** Of the routes whose answer needs no body and no waiting. */
-function simpleAnswer(kind: Exclude<RouteKind, 'events' | 'engage'>, req: HttpRequest): Answer {
+function simpleAnswer(kind: Exclude<RouteKind, EventKind>, req: HttpRequest): Answer {
   switch (kind) {
+    // They are not processed here: the body runs past unread.
+    case 'recordings':
+      return ACCEPTED;
     case 'flags':
       return flags();
     case 'config':
