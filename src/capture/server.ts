@@ -9,11 +9,13 @@ import type { EventLog } from '../storage/event-log.ts';
 import type { TeamStore } from '../storage/team-store.ts';
 import { preflight, text } from './answers.ts';
 import { clientIp } from './client-ip.ts';
-import { config, configScript, flags } from './config-route.ts';
 import { Door, type DoorCounts } from './door.ts';
 import { type CaptureLimits, EventsRoute } from './events-route.ts';
-import { type Answer, Exchange } from './exchange.ts';
-import { ABOUT, allowed, allows, notFound, ROUTES, type Route, type RouteKind } from './routes.ts';
+import { Exchange } from './exchange.ts';
+import { FlagsRoute } from './flags-route.ts';
+import { Questions } from './questions.ts';
+import { ABOUT, allowed, allows, notFound, pathsOf, ROUTES, type Route } from './routes.ts';
+import { Scripts } from './scripts.ts';
 import {
   EXCLUSIVE_PORT,
   type HttpRequest,
@@ -56,9 +58,10 @@ export async function startCapture(options: CaptureOptions): Promise<Capture> {
   const door = new Door(metrics);
   const limits = { ...LIMITS.capture, ...options.limits };
   const events = new EventsRoute({ ...options, limits, door, clientIp: clientIp(trustedProxies) });
+  const questions = new Questions(new FlagsRoute(options), await Scripts.load());
   const uws = loadUws(LIMITS.capture.headersBytesMax);
   const app = uws.App();
-  addRoutes(app, events);
+  addRoutes(app, { events, questions });
   const socket = await listen(app, host, port);
   let closing: Promise<void> | undefined;
   return {
@@ -71,11 +74,16 @@ export async function startCapture(options: CaptureOptions): Promise<Capture> {
   };
 }
 
-function addRoutes(app: UwsApp, events: EventsRoute): void {
+/** Who answers. */
+interface Handlers {
+  readonly events: EventsRoute;
+  readonly questions: Questions;
+}
+
+function addRoutes(app: UwsApp, handlers: Handlers): void {
   for (const route of ROUTES) {
-    const paths = route.path === '/' ? ['/'] : [route.path, `${route.path}/`];
-    for (const path of paths) {
-      app.any(path, (res, req) => answer(new Exchange(res, req), req, route, events));
+    for (const path of pathsOf(route)) {
+      app.any(path, (res, req) => answer(new Exchange(res, req), req, route, handlers));
     }
   }
   app.any('/*', (res, req) => {
@@ -84,7 +92,7 @@ function addRoutes(app: UwsApp, events: EventsRoute): void {
   });
 }
 
-function answer(exchange: Exchange, req: HttpRequest, route: Route, events: EventsRoute): void {
+function answer(exchange: Exchange, req: HttpRequest, route: Route, handlers: Handlers): void {
   const { method } = exchange;
   if (method === 'options') {
     exchange.answer(preflight(allowed(route), req.getHeader('access-control-request-headers')));
@@ -95,25 +103,10 @@ function answer(exchange: Exchange, req: HttpRequest, route: Route, events: Even
     exchange.answer(text('405 Method Not Allowed', fault, { Allow: allowed(route) }));
     return;
   }
-  if (route.kind === 'events' || route.kind === 'engage') {
-    void events.handle(exchange, req, route.kind === 'engage');
-    return;
-  }
-  exchange.answer(simpleAnswer(route.kind, req));
-}
-
-/** Of the routes whose answer needs no body and no waiting. */
-function simpleAnswer(kind: Exclude<RouteKind, 'events' | 'engage'>, req: HttpRequest): Answer {
-  switch (kind) {
-    case 'flags':
-      return flags();
-    case 'config':
-      return config(req.getParameter(0));
-    case 'config_script':
-      return configScript(req.getParameter(0));
-    case 'about':
-      return text('200 OK', ABOUT);
-  }
+  const { kind } = route;
+  if (kind === 'events' || kind === 'engage') void handlers.events.handle(exchange, req, kind === 'engage');
+  else if (kind === 'about') exchange.answer(text('200 OK', ABOUT));
+  else handlers.questions.handle(exchange, req, kind);
 }
 
 async function listen(app: UwsApp, host: string, port: number): Promise<us_listen_socket> {
