@@ -6,7 +6,7 @@ import type { EventLog } from '../storage/event-log.ts';
 import type { TeamStore } from '../storage/team-store.ts';
 import { ACCEPTED, ACCEPTED_BEACON, refused } from './answers.ts';
 import { append } from './append.ts';
-import type { ClientIp } from './client-ip.ts';
+import { type ClientIp, forwardedFor } from './client-ip.ts';
 import { type DecodeLimits, decodeBody } from './decode.ts';
 import type { Door } from './door.ts';
 import { type BatchLimits, type Taken, takeEvents } from './events.ts';
@@ -139,14 +139,4 @@ export class EventsRoute {
     share.set(taken.bytes);
     return (await append(log, taken.records, logger)) ?? taken;
   }
-}
-
-/** Every header of this name, in order: a proxy may add its own below one that the client made up. */
-function forwardedFor(req: HttpRequest): string {
-  if (req.getHeader('x-forwarded-for') === '') return '';
-  const values: string[] = [];
-  req.forEach((name, value) => {
-    if (name === 'x-forwarded-for') values.push(value);
-  });
-  return values.join(',');
 }

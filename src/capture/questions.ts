@@ -30,19 +30,18 @@ export class Questions {
   /** Call it in the handler itself. */
   handle(exchange: Exchange, req: HttpRequest, kind: QuestionKind): void {
     if (kind === 'flags' || kind === 'decide') this.#flags.handle(exchange, req, kind);
-    else exchange.answer(this.#atOnce(req, kind));
+    else if (kind === 'script') void this.#scripts.handle(exchange, req);
+    else exchange.answer(atOnce(req, kind));
   }
+}
 
-  #atOnce(req: HttpRequest, kind: Exclude<QuestionKind, 'flags' | 'decide'>): Answer {
-    switch (kind) {
-      case 'config':
-        return config(req.getParameter(0));
-      case 'config_script':
-        return configScript(req.getParameter(0));
-      case 'script':
-        return this.#scripts.answer(req);
-      default:
-        return NOTHING[kind];
-    }
+function atOnce(req: HttpRequest, kind: Exclude<QuestionKind, 'flags' | 'decide' | 'script'>): Answer {
+  switch (kind) {
+    case 'config':
+      return config(req.getParameter(0));
+    case 'config_script':
+      return configScript(req.getParameter(0));
+    default:
+      return NOTHING[kind];
   }
 }

@@ -12,6 +12,7 @@ import { clientIp } from './client-ip.ts';
 import { Door, type DoorCounts } from './door.ts';
 import { type CaptureLimits, EventsRoute } from './events-route.ts';
 import { Exchange } from './exchange.ts';
+import { FlagsHost } from './flags-host.ts';
 import { FlagsRoute } from './flags-route.ts';
 import { Questions } from './questions.ts';
 import { ABOUT, allowed, allows, notFound, pathsOf, ROUTES, type Route } from './routes.ts';
@@ -35,6 +36,8 @@ export interface CaptureOptions {
   readonly newUuid: () => EventUuid;
   /** Addresses or CIDRs whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: readonly string[];
+  /** A PostHog host that answers for feature flags. */
+  readonly flagsProxyUrl?: string | undefined;
   readonly metrics: Metrics;
   readonly logger: Logger;
   /** Other limits than `LIMITS.capture`, for tests. */
@@ -54,11 +57,14 @@ const CLOSE_POLL_MS = 10;
 
 /** Rejects, with one line that says what to do, when it cannot listen there or the library does not load. */
 export async function startCapture(options: CaptureOptions): Promise<Capture> {
-  const { host, port, clock, metrics, trustedProxies } = options;
+  const { host, port, clock, metrics, trustedProxies, flagsProxyUrl } = options;
   const door = new Door(metrics);
   const limits = { ...LIMITS.capture, ...options.limits };
-  const events = new EventsRoute({ ...options, limits, door, clientIp: clientIp(trustedProxies) });
-  const questions = new Questions(new FlagsRoute(options), await Scripts.load());
+  const ipOf = clientIp(trustedProxies);
+  const events = new EventsRoute({ ...options, limits, door, clientIp: ipOf });
+  const flagsHost = flagsProxyUrl === undefined ? undefined : new FlagsHost(flagsProxyUrl);
+  const flags = new FlagsRoute({ ...options, host: flagsHost, clientIp: ipOf });
+  const questions = new Questions(flags, await Scripts.load());
   const uws = loadUws(LIMITS.capture.headersBytesMax);
   const app = uws.App();
   addRoutes(app, { events, questions });
@@ -67,7 +73,7 @@ export async function startCapture(options: CaptureOptions): Promise<Capture> {
   return {
     port: uws.us_socket_local_port(socket),
     close() {
-      closing ??= close(uws, app, socket, events, clock);
+      closing ??= close(uws, app, socket, [events, flags], clock);
       return closing;
     },
     door: () => door.counts(),
@@ -125,12 +131,13 @@ async function close(
   uws: Uws,
   app: UwsApp,
   socket: us_listen_socket,
-  events: EventsRoute,
+  waiting: readonly (EventsRoute | FlagsRoute)[],
   clock: Clock,
 ): Promise<void> {
   uws.us_listen_socket_close(socket);
-  events.close();
+  for (const each of waiting) each.close();
+  const hasRequests = () => waiting.some(({ requests }) => requests > 0);
   const deadline = clock.monotonic() + LIMITS.capture.closeGraceMs;
-  while (events.requests > 0 && clock.monotonic() < deadline) await sleep(clock, CLOSE_POLL_MS);
+  while (hasRequests() && clock.monotonic() < deadline) await sleep(clock, CLOSE_POLL_MS);
   app.close();
 }
