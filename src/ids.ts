@@ -14,5 +14,11 @@ export const derivePersonUuid: DerivePersonUuid = (teamId, distinctId) =>
 export const deriveRecordUuid = (topic: string, partition: number, offset: number): string =>
   v5(`${topic}:${partition}:${offset}`, RECORD_NAMESPACE);
 
+const MESSAGE_NAMESPACE = '0c4a6d0e-7f5b-4c52-9f0e-2b6f3d1c8a97';
+
+/** One UUID for one message of a Segment client, whose `messageId` is any text. */
+export const deriveMessageUuid = (messageId: string): EventUuid =>
+  asEventUuid(v5(messageId, MESSAGE_NAMESPACE));
+
 /** A new UUID (v7): in order of time. */
 export const newEventUuid = (): EventUuid => asEventUuid(v7());

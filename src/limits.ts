@@ -24,6 +24,11 @@ export const LIMITS = {
     headersBytesMax: 32_768,
     /** A body that inflates to at most this many bytes is inflated at once, a larger one on another thread. */
     inflateAtOnceBytesMax: 256 * KIB,
+    /** Characters of a body that old clients have compressed with lz-string; it is decoded at once. */
+    lz64CharsMax: 1 * MIB,
+    /** How long one zstd body may take on its thread, and how many wait for it. */
+    zstdTimeoutMs: 2_000,
+    zstdWaitingMax: 100,
     /** Bytes of a refused body that are read and thrown away so that its sender sees the answer. */
     discardedBodyBytesMax: 64 * MIB,
     /** How long requests may still take when capture closes. */

@@ -1,49 +1,55 @@
 /** Where events come in. */
 import type { Route } from './routes.ts';
+import { SEGMENT_PATHS } from './segment-table.ts';
 
-export type EventsKind = 'events' | 'engage';
+/** Those that bring events. */
+export const EVENT_KINDS = ['events', 'engage', 'events_v1', 'segment'] as const;
+export type EventKind = (typeof EVENT_KINDS)[number];
 
-export const EVENT_ROUTES: readonly Route<EventsKind>[] = [
-  {
-    path: '/batch',
-    kind: 'events',
-    methods: ['POST'],
-    says: 'Events in batches',
-    clients: 'posthog-node, posthog-python and the other server SDKs',
-  },
-  {
-    path: '/e',
-    kind: 'events',
-    methods: ['POST'],
-    says: 'Events, until the configuration names another path',
-    clients: 'posthog-js',
-  },
-  {
-    path: '/i/v0/e',
-    kind: 'events',
-    methods: ['POST'],
-    says: 'Events; the path to use by hand',
-    clients: 'posthog-js, mobile SDKs, curl',
-  },
-  {
-    path: '/capture',
-    kind: 'events',
-    methods: ['POST'],
-    says: 'Events',
-    clients: 'older SDKs and scripts',
-  },
-  {
-    path: '/track',
-    kind: 'events',
-    methods: ['POST'],
-    says: 'Events',
-    clients: 'older SDKs and scripts',
-  },
+const OLD = 'older SDKs and scripts';
+
+export const EVENT_ROUTES: readonly Route<EventKind | 'recordings'>[] = [
+  v0('/batch', 'Events in batches', 'posthog-node, posthog-python and the other server SDKs'),
+  v0('/e', 'Events, until the configuration names another path', 'posthog-js'),
+  v0('/i/v0/e', 'Events; the path to use by hand', 'posthog-js, mobile SDKs, curl'),
+  v0('/i/v0/ai/batch', 'Events about language models, as `/batch`', 'posthog-node, posthog-python'),
+  v0('/capture', 'Events', OLD),
+  v0('/track', 'Events', OLD),
   {
     path: '/engage',
     kind: 'engage',
-    methods: ['POST'],
+    methods: ['GET', 'POST'],
     says: 'Person properties: what has no name is an `$identify`',
-    clients: 'older SDKs',
+    clients: OLD,
+  },
+  {
+    path: '/i/v1/analytics/events',
+    kind: 'events_v1',
+    methods: ['POST'],
+    says: 'Events, with an answer for each of them (Capture V1)',
+    clients: 'posthog-node and posthog-python with `POSTHOG_CAPTURE_MODE=v1`',
+  },
+  ...Object.entries(SEGMENT_PATHS).map(
+    ([path, type]): Route<EventKind> => ({
+      path,
+      kind: 'segment',
+      methods: ['POST'],
+      says: type === 'batch' ? "Segment's messages in batches" : `Segment's \`${type}\``,
+      clients: "Segment's SDKs",
+    }),
+  ),
+  {
+    path: '/s',
+    kind: 'recordings',
+    methods: ['GET', 'POST'],
+    says: 'Session recordings: taken, counted and thrown away',
+    clients: 'posthog-js',
   },
 ];
+
+function v0(path: string, says: string, clients: string): Route<EventKind> {
+  return { path, kind: 'events', methods: ['GET', 'POST'], says, clients };
+}
+
+export const isEventKind = (kind: string): kind is EventKind =>
+  EVENT_KINDS.some((eventKind) => eventKind === kind);

@@ -4,18 +4,18 @@ import type { EventUuid } from '../event/ids.ts';
 import type { Logger } from '../logger.ts';
 import type { EventLog } from '../storage/event-log.ts';
 import type { TeamStore } from '../storage/team-store.ts';
-import { ACCEPTED, ACCEPTED_BEACON, refused } from './answers.ts';
 import { append } from './append.ts';
 import { type ClientIp, forwardedFor } from './client-ip.ts';
 import { type DecodeLimits, decodeBody } from './decode.ts';
+import type { Dialect, StartDialect } from './dialect.ts';
 import type { Door } from './door.ts';
-import { type BatchLimits, type Taken, takeEvents } from './events.ts';
+import { fieldBytes } from './encodings/text.ts';
+import { type BatchLimits, judgeEvents, type Taken } from './events.ts';
 import type { Exchange } from './exchange.ts';
 import { InFlight, Share } from './in-flight.ts';
 import { type BodyLimits, readBody } from './read-body.ts';
 import { Refusal } from './refusal.ts';
-import { shapeOf } from './shape.ts';
-import { refuseUnknown, tokenOf } from './token.ts';
+import { refuseUnknown } from './token.ts';
 import type { HttpRequest } from './uws.ts';
 
 export interface CaptureLimits extends BodyLimits, DecodeLimits, BatchLimits {
@@ -40,7 +40,9 @@ interface Head {
   readonly declaredBytes: number | undefined;
   readonly contentEncoding: string;
   readonly query: URLSearchParams | undefined;
-  readonly isEngage: boolean;
+  /** Events in the query, as a pixel brings them: they count, whatever is in the body. */
+  readonly queryData: string;
+  readonly isGet: boolean;
 }
 
 export class EventsRoute {
@@ -65,52 +67,65 @@ export class EventsRoute {
   }
 
   /** Never rejects. Call it in the handler itself. */
-  async handle(exchange: Exchange, req: HttpRequest, isEngage: boolean): Promise<void> {
+  async handle(exchange: Exchange, req: HttpRequest, start: StartDialect): Promise<void> {
     const { clock, door, logger } = this.#options;
     const startMs = clock.monotonic();
-    const head = this.#head(exchange, req, isEngage);
+    const head = this.#head(exchange, req);
+    const dialect = start(req);
     const share = new Share(this.#inFlight);
     this.#requests++;
     try {
-      const taken = await this.#take(exchange, head, share);
+      const taken = await this.#take(exchange, head, dialect, share);
       if (taken === 'gone') return;
       if (taken instanceof Refusal) {
         door.refuse(taken.reason);
-        exchange.answer(refused(taken));
+        exchange.answer(dialect.refused(taken));
       } else {
         door.accept(taken.records.length);
         for (const [reason, events] of taken.discarded) door.discard(reason, events);
-        exchange.answer(head.query?.get('beacon') === '1' ? ACCEPTED_BEACON : ACCEPTED);
+        for (const { reason } of taken.refused.values()) door.refuse(reason);
+        exchange.answer(dialect.accepted(taken, head.query));
       }
       door.answered((clock.monotonic() - startMs) / 1_000);
     } catch (error) {
       logger.error({ error: error instanceof Error ? error.stack : String(error) }, 'a request failed');
       door.refuse('internal_error');
-      exchange.answer(refused(new Refusal('internal_error', 'something is wrong here: send it again later')));
+      exchange.answer(
+        dialect.refused(new Refusal('internal_error', 'something is wrong here: send it again later')),
+      );
     } finally {
       this.#requests--;
       share.set(0);
     }
   }
 
-  #head(exchange: Exchange, req: HttpRequest, isEngage: boolean): Head {
+  #head(exchange: Exchange, req: HttpRequest): Head {
     const declared = req.getHeader('content-length');
-    const query = req.getQuery();
+    const queryText = req.getQuery();
+    const query = queryText === '' ? undefined : new URLSearchParams(queryText);
     return {
       ip: this.#options.clientIp(exchange.peer(), () => forwardedFor(req)),
       declaredBytes: declared === '' ? undefined : Number(declared),
       contentEncoding: req.getHeader('content-encoding'),
-      query: query === '' ? undefined : new URLSearchParams(query),
-      isEngage,
+      query,
+      queryData: query?.get('data') ?? '',
+      isGet: exchange.method === 'get',
     };
   }
 
   /** Resolves once every event of the request is durable. */
-  async #take(exchange: Exchange, head: Head, share: Share): Promise<Taken | Refusal | 'gone'> {
+  async #take(
+    exchange: Exchange,
+    head: Head,
+    dialect: Dialect,
+    share: Share,
+  ): Promise<Taken | Refusal | 'gone'> {
     const { log, teams, clock, newUuid, logger, limits } = this.#options;
     if (this.#isClosing) return new Refusal('overloaded', 'capture is stopping: send it again later', true);
 
-    const body = await readBody(exchange, head.declaredBytes, this.#inFlight, share, limits);
+    if (dialect.fault) return dialect.fault;
+
+    const body = await this.#payload(exchange, head, share);
     if (body === 'gone' || body instanceof Refusal) return body;
     const now = clock.now();
 
@@ -119,7 +134,7 @@ export class EventsRoute {
     if (decoded instanceof Refusal) return decoded;
     share.set(decoded.text.length);
 
-    const batch = shapeOf(decoded.json);
+    const batch = dialect.batchOf(decoded.json);
     if (batch instanceof Refusal) return batch;
     const { length } = batch.events;
     if (length === 0) return new Refusal('empty_batch', 'the batch holds no event');
@@ -127,16 +142,28 @@ export class EventsRoute {
       const text = `the batch holds ${length} events, more than ${limits.eventsPerBatchMax}: send fewer at once`;
       return new Refusal('too_many_events', text);
     }
-    const token = tokenOf(batch, limits.tokenBytesMax);
+    const token = dialect.tokenOf(batch, limits.tokenBytesMax);
     if (token instanceof Refusal) return token;
     const unknown = await refuseUnknown(token, teams);
     if (unknown) return unknown;
 
     const sentAtQuery = head.query?.get('_') ?? '';
-    const context = { token, ip: head.ip, now, sentAtQuery, isEngage: head.isEngage };
-    const taken = takeEvents(batch, decoded.text, context, newUuid, limits);
-    if (taken instanceof Refusal || taken.records.length === 0) return taken;
+    const { isAllOrNothing, isEngage = false } = dialect;
+    const context = { token, ip: head.ip, now, sentAtQuery, isEngage };
+    const taken = judgeEvents(batch, decoded.text, context, newUuid, limits, isAllOrNothing);
+    if (isAllOrNothing) for (const refusal of taken.refused.values()) return refusal;
+    if (taken.records.length === 0) return taken;
     share.set(taken.bytes);
     return (await append(log, taken.records, logger)) ?? taken;
+  }
+
+  /** The bytes that hold the events: of the query, or of the body. */
+  #payload(exchange: Exchange, head: Head, share: Share): Promise<Buffer | Refusal | 'gone'> {
+    if (head.queryData !== '') return Promise.resolve(fieldBytes(head.queryData));
+    if (head.isGet) {
+      const text = 'the query has no "data": send the events in it, or POST them as JSON';
+      return Promise.resolve(new Refusal('empty_body', text));
+    }
+    return readBody(exchange, head.declaredBytes, this.#inFlight, share, this.#options.limits);
   }
 }

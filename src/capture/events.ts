@@ -1,6 +1,6 @@
 /** From the body of a request to records for the log: all of its events, or a refusal of the whole request. */
 import type { EventUuid, Token } from '../event/ids.ts';
-import type { Json } from '../event/json.ts';
+import type { Json, JsonObject } from '../event/json.ts';
 import type { DiscardReason } from '../event/outcome.ts';
 import { mayNeedScrub, scrub } from '../event/scrub.ts';
 import { parseTimestamp } from '../event/timestamp.ts';
@@ -32,9 +32,11 @@ export interface Taken {
   /** Of the records' values. */
   readonly bytes: number;
   readonly discarded: ReadonlyMap<DiscardReason, number>;
+  /** By the event's place in the batch. */
+  readonly refused: ReadonlyMap<number, Refusal>;
 }
 
-/** `text`: the body's JSON text. The records are in the order of the events. */
+/** All events or none. `text`: the body's JSON text. The records are in the order of the events. */
 export function takeEvents(
   batch: Batch,
   text: string,
@@ -42,35 +44,71 @@ export function takeEvents(
   newUuid: () => EventUuid,
   limits: BatchLimits,
 ): Taken | Refusal {
+  const taken = judgeEvents(batch, text, context, newUuid, limits, true);
+  for (const refusal of taken.refused.values()) return refusal;
+  return taken;
+}
+
+/** Each event by itself, until the first that is refused if `stopsAtFirst`. */
+export function judgeEvents(
+  batch: Batch,
+  text: string,
+  context: RequestContext,
+  newUuid: () => EventUuid,
+  limits: BatchLimits,
+  stopsAtFirst: boolean,
+): Taken {
   const nameIfAbsent = context.isEngage ? '$identify' : undefined;
   const needsScrub = mayNeedScrub(text);
   const facts = factsOf(batch, context);
   const records: AppendRecord[] = [];
   const discarded = new Map<DiscardReason, number>();
+  const refused = new Map<number, Refusal>();
   let bytes = 0;
   for (const [index, original] of batch.events.entries()) {
-    const bounded = checkBounds(original, index, limits);
-    if (bounded instanceof Refusal) return bounded;
-    const event = needsScrub ? scrub(bounded) : bounded;
+    if (stopsAtFirst && refused.size > 0) break;
+    const event = readEvent(batch, original, index, needsScrub, limits);
+    if (event instanceof Refusal) {
+      refused.set(index, event);
+      continue;
+    }
     const discard = discardReason(event);
     if (discard !== undefined) {
       discarded.set(discard, (discarded.get(discard) ?? 0) + 1);
       continue;
     }
     const valid = validateEvent(event, index, nameIfAbsent, limits);
-    if (valid instanceof Refusal) return valid;
+    if (valid instanceof Refusal) {
+      refused.set(index, valid);
+      continue;
+    }
     // The client's own text, where it is the event's: nothing is faster than not making it again.
     const data = batch.isSingle && event === original ? text : JSON.stringify(event);
     const record = toRecord(valid, valid.uuid ?? newUuid(), event, data, facts);
     const valueBytes = Buffer.byteLength(record.value);
     if (valueBytes + RECORD_OVERHEAD_BYTES > limits.eventBytesMax) {
       const fault = `it takes ${valueBytes} bytes on the log, more than ${limits.eventBytesMax}`;
-      return refuse('event_too_large', event, index, fault);
+      refused.set(index, refuse('event_too_large', event, index, fault));
+      continue;
     }
     records.push(record);
     bytes += valueBytes;
   }
-  return { records, bytes, discarded };
+  return { records, bytes, discarded, refused };
+}
+
+/** Within the bounds, scrubbed, and in the words of v0. */
+function readEvent(
+  { toEvent }: Batch,
+  original: Json,
+  index: number,
+  needsScrub: boolean,
+  limits: EventLimits,
+): JsonObject | Refusal {
+  const bounded = checkBounds(original, index, limits);
+  if (bounded instanceof Refusal) return bounded;
+  const scrubbed = needsScrub ? scrub(bounded) : bounded;
+  return toEvent === undefined ? scrubbed : toEvent(scrubbed, index);
 }
 
 function factsOf(batch: Batch, { token, ip, now, sentAtQuery }: RequestContext): RequestFacts {

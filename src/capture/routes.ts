@@ -1,8 +1,8 @@
 /** What can be asked for, as a table. The documentation and `openapi.json` are made from it. */
-import { EVENT_ROUTES, type EventsKind } from './event-routes.ts';
+import { EVENT_ROUTES, type EventKind, isEventKind } from './event-routes.ts';
 import { QUESTION_ROUTES, type QuestionKind } from './question-routes.ts';
 
-export type RouteKind = EventsKind | QuestionKind | 'about';
+export type RouteKind = EventKind | 'recordings' | QuestionKind | 'about';
 
 export interface Route<Kind extends string = RouteKind> {
   /** `:token` stands for one segment, `*` for all the rest. Without `*` it is answered with a slash at its end, too. */
@@ -34,9 +34,9 @@ export function pathsOf({ path }: Route): readonly string[] {
 /** `GET, POST, OPTIONS`. */
 export const allowed = (route: Route): string => [...route.methods, 'OPTIONS'].join(', ');
 
-/** HEAD is a GET without the body. */
+/** HEAD is a GET without the body, and must not bring anything. */
 export function allows(route: Route, method: string): boolean {
-  const name = method === 'head' ? 'GET' : method.toUpperCase();
+  const name = method === 'head' && !isEventKind(route.kind) ? 'GET' : method.toUpperCase();
   return route.methods.some((allowedMethod) => allowedMethod === name);
 }
 

@@ -7,9 +7,11 @@ import type { Logger } from '../logger.ts';
 import type { Metrics } from '../metrics.ts';
 import type { EventLog } from '../storage/event-log.ts';
 import type { TeamStore } from '../storage/team-store.ts';
-import { preflight, text } from './answers.ts';
+import { ACCEPTED, preflight, text } from './answers.ts';
 import { clientIp } from './client-ip.ts';
+import { dialectOf } from './dialects.ts';
 import { Door, type DoorCounts } from './door.ts';
+import { isEventKind } from './event-routes.ts';
 import { type CaptureLimits, EventsRoute } from './events-route.ts';
 import { Exchange } from './exchange.ts';
 import { FlagsHost } from './flags-host.ts';
@@ -67,7 +69,7 @@ export async function startCapture(options: CaptureOptions): Promise<Capture> {
   const questions = new Questions(flags, await Scripts.load());
   const uws = loadUws(LIMITS.capture.headersBytesMax);
   const app = uws.App();
-  addRoutes(app, { events, questions });
+  addRoutes(app, { events, questions, door });
   const socket = await listen(app, host, port);
   let closing: Promise<void> | undefined;
   return {
@@ -84,6 +86,7 @@ export async function startCapture(options: CaptureOptions): Promise<Capture> {
 interface Handlers {
   readonly events: EventsRoute;
   readonly questions: Questions;
+  readonly door: Door;
 }
 
 function addRoutes(app: UwsApp, handlers: Handlers): void {
@@ -110,9 +113,14 @@ function answer(exchange: Exchange, req: HttpRequest, route: Route, handlers: Ha
     return;
   }
   const { kind } = route;
-  if (kind === 'events' || kind === 'engage') void handlers.events.handle(exchange, req, kind === 'engage');
-  else if (kind === 'about') exchange.answer(text('200 OK', ABOUT));
-  else handlers.questions.handle(exchange, req, kind);
+  const { events, questions, door } = handlers;
+  if (isEventKind(kind)) void events.handle(exchange, req, dialectOf(route.path, kind));
+  else if (kind === 'recordings') {
+    // They are not processed here: the body runs past unread.
+    door.discard('session_recording', 1);
+    exchange.answer(ACCEPTED);
+  } else if (kind === 'about') exchange.answer(text('200 OK', ABOUT));
+  else questions.handle(exchange, req, kind);
 }
 
 async function listen(app: UwsApp, host: string, port: number): Promise<us_listen_socket> {

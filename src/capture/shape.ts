@@ -1,5 +1,5 @@
 /** The forms in which events come in one body, made one. */
-import { isJsonObject, type Json } from '../event/json.ts';
+import { isJsonObject, type Json, type JsonObject } from '../event/json.ts';
 import { Refusal } from './refusal.ts';
 
 export interface Batch {
@@ -10,6 +10,8 @@ export interface Batch {
   readonly token: Json | undefined;
   readonly sentAt: Json | undefined;
   readonly isHistorical: boolean;
+  /** What the client's words for an event, or a refusal, make of it; without it they are the event. */
+  readonly toEvent?: (sent: JsonObject, index: number) => JsonObject | Refusal;
 }
 
 /** An array of events, `{api_key | token, batch: [...], sent_at?, historical_migration?}`, or one event. */
@@ -39,6 +41,6 @@ export function shapeOf(body: Json): Batch | Refusal {
   return { isSingle: true, events: [body], token: undefined, sentAt: body['sent_at'], isHistorical: false };
 }
 
-function isArray(value: Json | undefined): value is readonly Json[] {
+export function isArray(value: Json | undefined): value is readonly Json[] {
   return Array.isArray(value);
 }

@@ -33,7 +33,7 @@ function eventToken(event: Json): Json | undefined {
   return typeof inner === 'string' ? inner : undefined;
 }
 
-function checkToken(value: Json, bytesMax: number): Token | Refusal {
+export function checkToken(value: Json, bytesMax: number): Token | Refusal {
   const token = typeof value === 'string' ? value.trim() : value;
   const fault = shapeFault(token, bytesMax);
   if (fault === undefined && typeof token === 'string') return asToken(token);

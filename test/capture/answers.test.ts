@@ -30,7 +30,7 @@ t.test('every answer can be read by a page of any origin, errors too', async (t)
   replies.push(await ask('/e/', event()));
   t.same(
     replies.map(({ status }) => status),
-    [200, 204, 401, 401, 200, 200, 200, 405, 200, 404, 404, 503],
+    [200, 204, 401, 401, 200, 200, 200, 400, 200, 404, 404, 503],
   );
   for (const { url, headers } of replies) {
     t.equal(headers.get('access-control-allow-origin'), ORIGIN, url);
@@ -100,15 +100,16 @@ t.test('whoever is lost is told what this is and what is here', async (t) => {
   const { url } = await capture(t);
   const about = await (await fetch(url)).text();
   t.match(about, /Tributary capture/);
-  const lost = await fetch(`${url}/s/`, { method: 'POST', body: '[]' });
+  const lost = await fetch(`${url}/nowhere/`, { method: 'POST', body: '[]' });
   t.equal(lost.status, 404);
   const text = await lost.text();
-  t.match(text, 'there is nothing at /s/');
+  t.match(text, 'there is nothing at /nowhere/');
   for (const path of ['/batch', '/i/v0/e', '/engage', '/flags', '/array/:token/config.js'])
     t.match(text, path);
-  const get = await fetch(`${url}/e/`);
+  const get = await fetch(`${url}/v1/track`);
   t.equal(get.status, 405);
   t.equal(get.headers.get('allow'), 'POST, OPTIONS');
+  t.equal((await fetch(`${url}/e/?data=x`, { method: 'HEAD' })).status, 405, 'HEAD brings nothing');
   t.equal((await fetch(url, { method: 'HEAD' })).status, 200);
 });
 
