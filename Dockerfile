@@ -13,6 +13,10 @@ RUN npm install --no-save --omit=dev --omit=optional
 RUN cd node_modules/uWebSockets.js && \
     own="$(node -p '["uws", process.platform, process.arch, process.versions.modules].join("_")').node" && \
     test -f "$own" && find . -name '*.node' ! -name "$own" -delete
+# Of posthog-js only the scripts that browsers are given are needed.
+RUN cd node_modules/posthog-js && \
+    find . -mindepth 1 -maxdepth 1 ! -name dist ! -name package.json ! -name LICENSE -exec rm -r {} + && \
+    find dist \( -name '*.map' -o -name '*.d.ts' \) -delete
 
 FROM ${BASE}
 ENV NODE_ENV=production

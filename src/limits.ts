@@ -34,6 +34,16 @@ export const LIMITS = {
     /** How long requests may still take when capture closes. */
     closeGraceMs: 2_000,
   },
+  /** Questions for feature flags that are handed to a PostHog host. */
+  flags: {
+    /** Clients wait 3 s themselves. */
+    timeoutMs: 2_500,
+    concurrencyMax: 64,
+    bodyBytesMax: 1 * MIB,
+    answerBytesMax: 4 * MIB,
+    /** Bytes of bodies of such questions, over all connections. */
+    bytesInFlightMax: 16 * MIB,
+  },
   log: {
     /** Bytes of events waiting in the embedded log before the door answers 503. */
     bytesMax: 8 * 1024 * MIB,

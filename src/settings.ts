@@ -228,6 +228,15 @@ export const SETTINGS = {
     meaning: 'Whose `X-Forwarded-For` is believed',
     read: list((value) => (isRange(value) ? value : undefined)),
   }),
+  flagsProxyUrl: setting<string | undefined>({
+    name: 'FLAGS_PROXY_URL',
+    default: undefined,
+    defaultText: 'unset: there are no feature flags',
+    takes: 'a URL such as https://us.i.posthog.com',
+    meaning:
+      'A PostHog host that answers `/flags` and `/decide`; while it does not, clients get the empty set and keep the flags they know',
+    read: url('http:', 'https:'),
+  }),
   witness: setting<boolean>({
     name: 'TRIBUTARY_WITNESS',
     default: false,

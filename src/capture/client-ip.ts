@@ -1,5 +1,6 @@
 /** Whose address an event came from: the peer's, or what a trusted proxy says of the peer behind it. */
 import { BlockList, isIP, SocketAddress } from 'node:net';
+import type { HttpRequest } from './uws.ts';
 
 export type ClientIp = (peer: Uint8Array, forwardedFor: () => string) => string;
 
@@ -63,4 +64,14 @@ function normalise(address: string): string | undefined {
   if (isIP(address) !== 6) return undefined;
   const shortest = new SocketAddress({ address: address.replace(/%.*$/, ''), family: 'ipv6' }).address;
   return /^::ffff:([\d.]+)$/i.exec(shortest)?.[1] ?? shortest;
+}
+
+/** Every header of this name, in order: a proxy may add its own below one that the client made up. */
+export function forwardedFor(req: HttpRequest): string {
+  if (req.getHeader('x-forwarded-for') === '') return '';
+  const values: string[] = [];
+  req.forEach((name, value) => {
+    if (name === 'x-forwarded-for') values.push(value);
+  });
+  return values.join(',');
 }

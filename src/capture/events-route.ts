@@ -5,7 +5,7 @@ import type { Logger } from '../logger.ts';
 import type { EventLog } from '../storage/event-log.ts';
 import type { TeamStore } from '../storage/team-store.ts';
 import { append } from './append.ts';
-import type { ClientIp } from './client-ip.ts';
+import { type ClientIp, forwardedFor } from './client-ip.ts';
 import { type DecodeLimits, decodeBody } from './decode.ts';
 import type { Dialect, StartDialect } from './dialect.ts';
 import type { Door } from './door.ts';
@@ -166,14 +166,4 @@ export class EventsRoute {
     }
     return readBody(exchange, head.declaredBytes, this.#inFlight, share, this.#options.limits);
   }
-}
-
-/** Every header of this name, in order: a proxy may add its own below one that the client made up. */
-function forwardedFor(req: HttpRequest): string {
-  if (req.getHeader('x-forwarded-for') === '') return '';
-  const values: string[] = [];
-  req.forEach((name, value) => {
-    if (name === 'x-forwarded-for') values.push(value);
-  });
-  return values.join(',');
 }

@@ -5,7 +5,7 @@ export interface Answer {
   /** As on the wire: `200 OK`. */
   readonly status: string;
   readonly type: string;
-  readonly body: string;
+  readonly body: string | Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;
   /** End the connection after this answer. */
   readonly closes?: boolean;
@@ -59,7 +59,7 @@ export class Exchange {
       res.writeStatus(status);
       this.#writeCors();
       if (headers) for (const [name, value] of Object.entries(headers)) res.writeHeader(name, value);
-      if (status.startsWith('204')) {
+      if (status.startsWith('204') || status.startsWith('304')) {
         res.endWithoutBody();
       } else {
         res.writeHeader('Content-Type', type);

@@ -1,43 +1,38 @@
-/** What can be asked for, as a table. Each path is answered with and without a slash at its end. */
+/** What can be asked for, as a table. The documentation and `openapi.json` are made from it. */
+import { EVENT_ROUTES, type EventKind, isEventKind } from './event-routes.ts';
+import { QUESTION_ROUTES, type QuestionKind } from './question-routes.ts';
 
-import { SEGMENT_PATHS } from './segment-table.ts';
+export type RouteKind = EventKind | 'recordings' | QuestionKind | 'about';
 
-/** Those that bring events. */
-export const EVENT_KINDS = ['events', 'engage', 'events_v1', 'segment'] as const;
-export type EventKind = (typeof EVENT_KINDS)[number];
-
-export type RouteKind = EventKind | 'recordings' | 'flags' | 'config' | 'config_script' | 'about';
-
-export interface Route {
-  /** `:token` stands for one segment. */
+export interface Route<Kind extends string = RouteKind> {
+  /** `:token` stands for one segment, `*` for all the rest. Without `*` it is answered with a slash at its end, too. */
   readonly path: string;
-  readonly kind: RouteKind;
+  readonly kind: Kind;
   /** Besides OPTIONS. */
   readonly methods: readonly ('GET' | 'POST')[];
+  /** What it is for, for the documentation: a phrase without a full stop. */
+  readonly says: string;
+  /** Who uses it, likewise. */
+  readonly clients: string;
 }
 
-export const ROUTES: readonly Route[] = [
-  { path: '/batch', kind: 'events', methods: ['GET', 'POST'] },
-  { path: '/e', kind: 'events', methods: ['GET', 'POST'] },
-  { path: '/capture', kind: 'events', methods: ['GET', 'POST'] },
-  { path: '/track', kind: 'events', methods: ['GET', 'POST'] },
-  { path: '/i/v0/e', kind: 'events', methods: ['GET', 'POST'] },
-  { path: '/i/v0/ai/batch', kind: 'events', methods: ['GET', 'POST'] },
-  { path: '/engage', kind: 'engage', methods: ['GET', 'POST'] },
-  { path: '/i/v1/analytics/events', kind: 'events_v1', methods: ['POST'] },
-  { path: '/s', kind: 'recordings', methods: ['GET', 'POST'] },
-  ...Object.keys(SEGMENT_PATHS).map((path): Route => ({ path, kind: 'segment', methods: ['POST'] })),
-  { path: '/flags', kind: 'flags', methods: ['GET', 'POST'] },
-  { path: '/array/:token/config', kind: 'config', methods: ['GET'] },
-  { path: '/array/:token/config.js', kind: 'config_script', methods: ['GET'] },
-  { path: '/', kind: 'about', methods: ['GET'] },
-];
+const ABOUT_ROUTE: Route = {
+  path: '/',
+  kind: 'about',
+  methods: ['GET'],
+  says: 'What this is, and what is here',
+  clients: 'people',
+};
+
+export const ROUTES: readonly Route[] = [...EVENT_ROUTES, ...QUESTION_ROUTES, ABOUT_ROUTE];
+
+/** As the server is told them. */
+export function pathsOf({ path }: Route): readonly string[] {
+  return path === '/' || path.endsWith('*') ? [path] : [path, `${path}/`];
+}
 
 /** `GET, POST, OPTIONS`. */
 export const allowed = (route: Route): string => [...route.methods, 'OPTIONS'].join(', ');
-
-export const isEventKind = (kind: RouteKind): kind is EventKind =>
-  EVENT_KINDS.some((eventKind) => eventKind === kind);
 
 /** HEAD is a GET without the body, and must not bring anything. */
 export function allows(route: Route, method: string): boolean {

@@ -9,24 +9,16 @@ import type { EventLog } from '../storage/event-log.ts';
 import type { TeamStore } from '../storage/team-store.ts';
 import { ACCEPTED, preflight, text } from './answers.ts';
 import { clientIp } from './client-ip.ts';
-import { config, configScript, flags } from './config-route.ts';
-import type { StartDialect } from './dialect.ts';
+import { dialectOf } from './dialects.ts';
 import { Door, type DoorCounts } from './door.ts';
+import { isEventKind } from './event-routes.ts';
 import { type CaptureLimits, EventsRoute } from './events-route.ts';
-import { type Answer, Exchange } from './exchange.ts';
-import {
-  ABOUT,
-  allowed,
-  allows,
-  type EventKind,
-  isEventKind,
-  notFound,
-  ROUTES,
-  type Route,
-  type RouteKind,
-} from './routes.ts';
-import { Segment } from './segment.ts';
-import { SEGMENT_PATHS } from './segment-table.ts';
+import { Exchange } from './exchange.ts';
+import { FlagsHost } from './flags-host.ts';
+import { FlagsRoute } from './flags-route.ts';
+import { Questions } from './questions.ts';
+import { ABOUT, allowed, allows, notFound, pathsOf, ROUTES, type Route } from './routes.ts';
+import { Scripts } from './scripts.ts';
 import {
   EXCLUSIVE_PORT,
   type HttpRequest,
@@ -35,8 +27,6 @@ import {
   type UwsApp,
   type us_listen_socket,
 } from './uws.ts';
-import { ENGAGE, V0 } from './v0.ts';
-import { V1 } from './v1.ts';
 
 export interface CaptureOptions {
   readonly host: string;
@@ -48,6 +38,8 @@ export interface CaptureOptions {
   readonly newUuid: () => EventUuid;
   /** Addresses or CIDRs whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: readonly string[];
+  /** A PostHog host that answers for feature flags. */
+  readonly flagsProxyUrl?: string | undefined;
   readonly metrics: Metrics;
   readonly logger: Logger;
   /** Other limits than `LIMITS.capture`, for tests. */
@@ -67,30 +59,40 @@ const CLOSE_POLL_MS = 10;
 
 /** Rejects, with one line that says what to do, when it cannot listen there or the library does not load. */
 export async function startCapture(options: CaptureOptions): Promise<Capture> {
-  const { host, port, clock, metrics, trustedProxies } = options;
+  const { host, port, clock, metrics, trustedProxies, flagsProxyUrl } = options;
   const door = new Door(metrics);
   const limits = { ...LIMITS.capture, ...options.limits };
-  const events = new EventsRoute({ ...options, limits, door, clientIp: clientIp(trustedProxies) });
+  const ipOf = clientIp(trustedProxies);
+  const events = new EventsRoute({ ...options, limits, door, clientIp: ipOf });
+  const flagsHost = flagsProxyUrl === undefined ? undefined : new FlagsHost(flagsProxyUrl);
+  const flags = new FlagsRoute({ ...options, host: flagsHost, clientIp: ipOf });
+  const questions = new Questions(flags, await Scripts.load());
   const uws = loadUws(LIMITS.capture.headersBytesMax);
   const app = uws.App();
-  addRoutes(app, events, door);
+  addRoutes(app, { events, questions, door });
   const socket = await listen(app, host, port);
   let closing: Promise<void> | undefined;
   return {
     port: uws.us_socket_local_port(socket),
     close() {
-      closing ??= close(uws, app, socket, events, clock);
+      closing ??= close(uws, app, socket, [events, flags], clock);
       return closing;
     },
     door: () => door.counts(),
   };
 }
 
-function addRoutes(app: UwsApp, events: EventsRoute, door: Door): void {
+/** Who answers. */
+interface Handlers {
+  readonly events: EventsRoute;
+  readonly questions: Questions;
+  readonly door: Door;
+}
+
+function addRoutes(app: UwsApp, handlers: Handlers): void {
   for (const route of ROUTES) {
-    const paths = route.path === '/' ? ['/'] : [route.path, `${route.path}/`];
-    for (const path of paths) {
-      app.any(path, (res, req) => answer(new Exchange(res, req), req, route, events, door));
+    for (const path of pathsOf(route)) {
+      app.any(path, (res, req) => answer(new Exchange(res, req), req, route, handlers));
     }
   }
   app.any('/*', (res, req) => {
@@ -99,7 +101,7 @@ function addRoutes(app: UwsApp, events: EventsRoute, door: Door): void {
   });
 }
 
-function answer(exchange: Exchange, req: HttpRequest, route: Route, events: EventsRoute, door: Door): void {
+function answer(exchange: Exchange, req: HttpRequest, route: Route, handlers: Handlers): void {
   const { method } = exchange;
   if (method === 'options') {
     exchange.answer(preflight(allowed(route), req.getHeader('access-control-request-headers')));
@@ -111,42 +113,14 @@ function answer(exchange: Exchange, req: HttpRequest, route: Route, events: Even
     return;
   }
   const { kind } = route;
-  if (isEventKind(kind)) {
-    void events.handle(exchange, req, dialectOf(route, kind));
-    return;
-  }
-  if (kind === 'recordings') door.discard('session_recording', 1);
-  exchange.answer(simpleAnswer(kind, req));
-}
-
-function dialectOf({ path }: Route, kind: EventKind): StartDialect {
-  switch (kind) {
-    case 'events':
-      return () => V0;
-    case 'engage':
-      return () => ENGAGE;
-    case 'events_v1':
-      return (req) => new V1(req);
-    case 'segment':
-      return (req) => new Segment(SEGMENT_PATHS[path] ?? 'batch', req);
-  }
-}
-
-/** Of the routes whose answer needs no body and no waiting. */
-function simpleAnswer(kind: Exclude<RouteKind, EventKind>, req: HttpRequest): Answer {
-  switch (kind) {
+  const { events, questions, door } = handlers;
+  if (isEventKind(kind)) void events.handle(exchange, req, dialectOf(route.path, kind));
+  else if (kind === 'recordings') {
     // They are not processed here: the body runs past unread.
-    case 'recordings':
-      return ACCEPTED;
-    case 'flags':
-      return flags();
-    case 'config':
-      return config(req.getParameter(0));
-    case 'config_script':
-      return configScript(req.getParameter(0));
-    case 'about':
-      return text('200 OK', ABOUT);
-  }
+    door.discard('session_recording', 1);
+    exchange.answer(ACCEPTED);
+  } else if (kind === 'about') exchange.answer(text('200 OK', ABOUT));
+  else questions.handle(exchange, req, kind);
 }
 
 async function listen(app: UwsApp, host: string, port: number): Promise<us_listen_socket> {
@@ -165,12 +139,13 @@ async function close(
   uws: Uws,
   app: UwsApp,
   socket: us_listen_socket,
-  events: EventsRoute,
+  waiting: readonly (EventsRoute | FlagsRoute)[],
   clock: Clock,
 ): Promise<void> {
   uws.us_listen_socket_close(socket);
-  events.close();
+  for (const each of waiting) each.close();
+  const hasRequests = () => waiting.some(({ requests }) => requests > 0);
   const deadline = clock.monotonic() + LIMITS.capture.closeGraceMs;
-  while (events.requests > 0 && clock.monotonic() < deadline) await sleep(clock, CLOSE_POLL_MS);
+  while (hasRequests() && clock.monotonic() < deadline) await sleep(clock, CLOSE_POLL_MS);
   app.close();
 }

@@ -25,6 +25,7 @@ export async function startCaptureRole(
         log: log.log,
         teams,
         trustedProxies: config.trustedProxies,
+        flagsProxyUrl: config.flagsProxyUrl,
         clock,
         newUuid,
         metrics,

@@ -76,7 +76,11 @@ t.test('a beacon is answered 204 when it was taken, and with its fault when it w
 t.test('posthog-js gets the least configuration with which it is quiet', async (t) => {
   const { url, post } = await capture(t);
   const config = await (await fetch(`${url}/array/${TOKEN}/config`)).json();
-  t.same(config, { supportedCompression: ['gzip-js'], hasFeatureFlags: false });
+  t.same(config, {
+    supportedCompression: ['gzip-js'],
+    hasFeatureFlags: false,
+    autocapture_opt_out: false,
+  });
 
   const script = await fetch(`${url}/array/${TOKEN}/config.js`);
   t.match(script.headers.get('content-type'), /javascript/);
