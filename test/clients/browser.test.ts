@@ -23,7 +23,7 @@ t.test('posthog-js in Chromium', async (t) => {
     return { path, ...(await browser.visit(t, site.url + path)) };
   };
 
-  for (const by of ['bundle'] as const) {
+  for (const by of ['bundle', 'snippet'] as const) {
     for (const disable_compression of [false, true]) {
       const how = `by the ${by}, ${disable_compression ? 'as plain JSON' : 'compressed'}`;
       t.test(`a visitor who signs up is one person, ${how}`, async (t) => {
