@@ -138,6 +138,8 @@ export const LIMITS = {
     /** Events whose ids are looked up and that are dispatched together. */
     dispatchEntriesMax: 2_000,
     flushEventsMax: 2_000,
+    /** Events that are folded in one turn of the event loop. */
+    foldTurnEventsMax: 100,
     /** Held events that went on by time or memory and have no row yet; past it others that are due wait. */
     releasedInFlightMax: 2_000,
     /** Held ids that are due within the same time of this length share a timer. */

@@ -115,6 +115,7 @@ export class Session {
       clock,
       eventsMax: limits.flushEventsMax,
       bytesMax: limits.flushBytesMax,
+      turnEventsMax: limits.foldTurnEventsMax,
       lingerMs: limits.flushLingerMs,
       foldAgain: ({ work }, believed, routed) =>
         personWork(work.teamId, believed, routed, derivePersonUuid, work.checked),
