@@ -136,8 +136,8 @@ export const LIMITS = {
     /** Events waiting for one person; past it the partition is paused. */
     inFlightPerPersonMax: 500,
     /** Events whose ids are looked up and that are dispatched together. */
-    dispatchEntriesMax: 2_000,
-    flushEventsMax: 2_000,
+    dispatchEntriesMax: 1_000,
+    flushEventsMax: 1_000,
     /** Events that are folded in one turn of the event loop. */
     foldTurnEventsMax: 100,
     /** Held events that went on by time or memory and have no row yet; past it others that are due wait. */
