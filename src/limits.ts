@@ -138,6 +138,8 @@ export const LIMITS = {
     /** Events whose ids are looked up and that are dispatched together. */
     dispatchEntriesMax: 2_000,
     flushEventsMax: 2_000,
+    /** Events that are folded in one turn of the event loop. */
+    foldTurnEventsMax: 100,
     /** Held events that went on by time or memory and have no row yet; past it others that are due wait. */
     releasedInFlightMax: 2_000,
     /** Held ids that are due within the same time of this length share a timer. */
@@ -156,6 +158,10 @@ export const LIMITS = {
     flushLingerMs: 20,
     /** Batches of rows that are saved and not yet on the output topics. */
     outboxBatchesMax: 2,
+    /** Ids that merges have moved and that are not told yet; past it no save begins. */
+    outboxBulkMax: 100_000,
+    /** Those of them that are told along with one batch: nobody's rows wait for more. */
+    outboxBulkPartMax: 1_000,
     /** Messages of one append to the output topics. */
     appendRecordsMax: 2_000,
     progressEveryMs: 1_000,

@@ -99,7 +99,7 @@ export const MUTANTS: readonly Mutant[] = [
             };
           }),
         );
-        this.#outbox.push({ messages, finishes: [] });
+        this.#outbox.push({ messages, finishes: [], bulk: undefined });
         return this.#inTurn(() => store.save([...this.#parts.values()].map(epochOf), works));
       },`,
   },
@@ -262,11 +262,15 @@ export interface NotSimulated {
   readonly caughtBy: readonly string[];
 }
 
-/** Where the simulation has another part in place of ours. */
+/** Where the simulation has another part in place of ours, or comes there too seldom. */
 export const NOT_SIMULATED: readonly NotSimulated[] = [
   {
     name: 'one tombstone hop only for ids that unsaved work stands on (the save finds out: it costs a retry)',
     caughtBy: ['test/actors/tombstones.test.ts'],
+  },
+  {
+    name: 'fate of a merge before the last of its mappings',
+    caughtBy: ['test/actors/outbox.test.ts', 'test/actors/worker-large-merge.test.ts'],
   },
   {
     name: 'locks not in order in the SQL of a save',

@@ -15,11 +15,24 @@ export interface Circumstances {
   readonly kafkaHosts: string | undefined;
   /** What it lacks to start Kafka. */
   kafkaMissing(): Promise<string | undefined>;
+  /** What it lacks to run the Python SDK. */
+  pythonMissing(): Promise<string | undefined>;
+  /** Where it has Chromium. */
+  readonly chromium: string | undefined;
 }
 
 export const isKafkaTest = (file: string): boolean => file.includes(`test${sep}kafka${sep}`);
 
-export const prerequisites = ({ ci, kafkaHosts, kafkaMissing }: Circumstances): readonly Prerequisite[] => [
+const BROWSER_TEST = `test${sep}clients${sep}browser.test.ts`;
+const PYTHON_TEST = `test${sep}clients${sep}python.test.ts`;
+
+export const prerequisites = ({
+  ci,
+  kafkaHosts,
+  kafkaMissing,
+  pythonMissing,
+  chromium,
+}: Circumstances): readonly Prerequisite[] => [
   {
     isNeededBy: (file) => file.endsWith('.long.test.ts'),
     missing: async () => (ci ? undefined : 'CI=true, because it takes long'),
@@ -30,6 +43,14 @@ export const prerequisites = ({ ci, kafkaHosts, kafkaMissing }: Circumstances): 
       const missing = kafkaHosts ? undefined : await kafkaMissing();
       return missing && `${missing} for Kafka (or KAFKA_HOSTS)`;
     },
+  },
+  {
+    isNeededBy: (file) => file.endsWith(BROWSER_TEST),
+    missing: async () => (chromium ? undefined : 'Chromium (`chromium` in PATH, or CHROMIUM_PATH)'),
+  },
+  {
+    isNeededBy: (file) => file.endsWith(PYTHON_TEST),
+    missing: pythonMissing,
   },
 ];
 

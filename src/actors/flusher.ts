@@ -5,15 +5,15 @@
  * Modes: idle      nothing waits
  *        waiting   something waits for company, until the linger is over
  *        blocked   a save is due, but the outbox is full
- *        gathering the persons fold and hand over
+ *        gathering the persons hand over, and what they hand over is folded
  *        saving    one transaction is under way
  *        closed    the session is over
  * Moves: idle → waiting → blocked → gathering → saving → idle, waiting; any → closed
  */
-import type { Cancel, Clock } from '../clock.ts';
+import { type Cancel, type Clock, sleep } from '../clock.ts';
 import type { PersonWork, Saved } from '../storage/person-store.ts';
 import type { Routed } from './entry.ts';
-import { invariant, Lifecycle, type Moves } from './lifecycle.ts';
+import { InvariantError, invariant, Lifecycle, type Moves } from './lifecycle.ts';
 import type { Folding } from './person-actor.ts';
 import { leaderOf, type PersonHandle } from './persons.ts';
 import { type FoldedPart, type SavedPart, saveAll } from './save-all.ts';
@@ -35,10 +35,16 @@ export interface Flushed {
   readonly saved: SavedPart;
 }
 
+interface FoldedOf extends FoldedPart {
+  readonly handle: PersonHandle;
+}
+
 export interface FlusherOptions {
   readonly clock: Clock;
   readonly eventsMax: number;
   readonly bytesMax: number;
+  /** Events that are folded in one turn of the event loop. */
+  readonly turnEventsMax: number;
   /** Folds a person's events, for when a save has to be taken apart. */
   readonly foldAgain: (
     part: FoldedPart,
@@ -128,7 +134,7 @@ export class Flusher {
     });
   }
 
-  /** Every dirty person folds what waits at it; the last one to hand over starts the save. */
+  /** Every dirty person hands over what waits at it; the last one starts the folds. */
   #gather(): void {
     this.#life.move('gathering');
     const handles = this.#takeDirty();
@@ -140,7 +146,7 @@ export class Flusher {
         offer: (folding) => {
           foldings.push({ handle, folding });
           if (folding.left > 0) this.#dirty.add(leaderOf(handle));
-          if (foldings.length === handles.length && this.#life.is('gathering')) void this.#save(foldings);
+          if (foldings.length === handles.length && this.#life.is('gathering')) void this.#fold(foldings);
         },
       });
     }
@@ -162,16 +168,35 @@ export class Flusher {
     return handles;
   }
 
-  async #save(foldings: readonly { handle: PersonHandle; folding: Folding }[]): Promise<void> {
+  /** A part in each turn: what else there is to do goes on in between. */
+  async #fold(foldings: readonly { handle: PersonHandle; folding: Folding }[]): Promise<void> {
+    const { clock, turnEventsMax, onFailure } = this.#options;
+    const parts: FoldedOf[] = [];
+    let events = 0;
+    try {
+      for (const { handle, folding } of foldings) {
+        if (events >= turnEventsMax) {
+          await sleep(clock, 0);
+          events = 0;
+        }
+        if (this.#life.is('closed')) return;
+        parts.push({ handle, routed: folding.routed, work: folding.fold() });
+        events += folding.routed.length;
+      }
+    } catch (cause) {
+      // Whatever an event has in it: a fold does not throw.
+      onFailure(new InvariantError(`a fold has failed: ${String(cause)}`, { cause }));
+      return;
+    }
+    await this.#save(parts);
+  }
+
+  async #save(parts: readonly FoldedOf[]): Promise<void> {
     this.#life.move('saving');
     const { save, foldAgain, onSaved, onBroken, onFailure } = this.#options;
     let results: readonly Saved[];
     try {
-      results = await saveAll(
-        foldings.map(({ folding }) => folding),
-        save,
-        foldAgain,
-      );
+      results = await saveAll(parts, save, foldAgain);
     } catch (error) {
       if (!this.#life.is('closed')) onFailure(error);
       return;
@@ -180,13 +205,13 @@ export class Flusher {
 
     const flushed: Flushed[] = [];
     const broken: PersonHandle[] = [];
-    foldings.forEach(({ handle, folding }, index) => {
+    parts.forEach(({ handle, routed }, index) => {
       const saved = results[index];
       invariant(saved !== undefined, 'a save answers for each work');
       if (saved.kind === 'broken') {
         handle.actor.tell({ kind: 'broken' });
         broken.push(handle);
-      } else flushed.push({ handle, routed: folding.routed, saved });
+      } else flushed.push({ handle, routed, saved });
     });
     onSaved(flushed);
     if (broken.length > 0) onBroken(broken);

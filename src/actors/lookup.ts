@@ -22,8 +22,8 @@ export interface LookupOptions {
 
 /** What has changed while an answer was on its way. */
 interface Overtaking {
-  /** Whom these ids belong to by now, as far as is known. */
-  readonly ids: Map<string, PersonUuid | undefined>;
+  /** Whom these ids belong to by now; unclear where several were named: the newest may have been told first. */
+  readonly ids: Map<string, PersonUuid | undefined | 'unclear'>;
   /** The least version to believe; none where the person was merged away. */
   readonly persons: Map<PersonUuid, number>;
   readonly groups: Map<string, number>;
@@ -112,7 +112,8 @@ export class Lookup {
   #nowOf(key: string, person: PersonUuid | undefined): void {
     const learned = this.#learned.get(key);
     if (learned && uuidIn(learned) !== person) this.#learned.delete(key);
-    this.#overtaking?.ids.set(key, person);
+    const ids = this.#overtaking?.ids;
+    ids?.set(key, ids.has(key) && ids.get(key) !== person ? 'unclear' : person);
   }
 
   /** Ids whose person, or whose person's state, is not in memory. */

@@ -21,7 +21,7 @@ import type { DeletedPerson, MovedId, Recorded } from '../storage/person-store.t
 import type { ClickHouseTopic } from '../storage/topics.ts';
 import { INGESTION_TOPIC } from '../storage/topics.ts';
 import type { Entry, RecordAt, Routed } from './entry.ts';
-import type { Batch, Finish } from './outbox.ts';
+import type { Batch, Bulk, Finish } from './outbox.ts';
 import type { SavedPart } from './save-all.ts';
 import type { WarningDebounce } from './warning-debounce.ts';
 
@@ -44,12 +44,19 @@ export interface Failure {
   readonly rawPayload: string;
 }
 
+interface IdsOfTeam {
+  readonly teamId: TeamId;
+  readonly ids: readonly MovedId[];
+}
+
 export class Messages {
   readonly #options: MessageOptions;
   readonly #records: AppendRecord[] = [];
-  /** Tens of thousands, perhaps: after the rows of everybody else, and made when they are sent. */
-  readonly #moved: { readonly teamId: TeamId; readonly ids: readonly MovedId[] }[] = [];
   readonly #finishes: Finish[] = [];
+  /** Tens of thousands of ids, perhaps, as of the next two: their messages are made when they are sent. */
+  readonly #recordedIds: IdsOfTeam[] = [];
+  readonly #movedIds: IdsOfTeam[] = [];
+  readonly #mergeFinishes: Finish[] = [];
   readonly #nowMs: number;
 
   /** `nowMs`: timestamp of persons, mappings and warnings. */
@@ -59,39 +66,62 @@ export class Messages {
   }
 
   get batch(): Batch {
-    return { messages: { [Symbol.iterator]: () => this.#messages() }, finishes: this.#finishes };
+    return {
+      messages: { [Symbol.iterator]: () => this.#messages() },
+      finishes: this.#finishes,
+      bulk: this.#movedIds.length > 0 ? this.#bulk : undefined,
+    };
   }
 
   get isEmpty(): boolean {
-    return this.#records.length === 0 && this.#finishes.length === 0;
+    return this.#records.length === 0 && this.#finishes.length === 0 && this.#movedIds.length === 0;
+  }
+
+  get #bulk(): Bulk {
+    return {
+      messages: mappings(this.#movedIds, this.#nowMs),
+      count: this.#movedIds.reduce((sum, { ids }) => sum + ids.length, 0),
+      finishes: this.#mergeFinishes,
+    };
   }
 
   *#messages(): Generator<AppendRecord> {
     yield* this.#records;
-    for (const { teamId, ids } of this.#moved) for (const id of ids) yield this.#mapping(teamId, id);
+    yield* mappings(this.#recordedIds, this.#nowMs);
   }
 
-  /** Events that were saved together, and what became of their persons and groups. */
+  /**
+   * Events that were saved together, and what became of their persons and groups. Where ids were moved, the events' rows
+   * do not wait for the mappings, but their fates do: a crash in between has them replayed, and all ids of their persons
+   * are told again. Who joins a row with mappings that are still to come finds the ids' earlier events a moment later,
+   * as always: nothing keeps two topics in step.
+   */
   folded(teamId: TeamId, routed: readonly Routed[], { folded, moved, groups, oversized }: SavedPart): void {
     for (const person of folded.written) this.#person(person);
-    for (const id of folded.newIds) this.#records.push(this.#mapping(teamId, id));
-    if (moved.length > 0) this.#moved.push({ teamId, ids: moved });
+    for (const id of folded.newIds) this.#records.push(mapping(teamId, id, this.#nowMs));
     for (const { person } of folded.merged) this.#deleted(person);
     for (const group of groups) this.#group(group);
     for (const change of oversized)
       this.#warnOfGroup(change, 'the group would be too large: the change was left out');
+    const before = this.#finishes.length;
     folded.outcomes.forEach((outcome, index) => {
       const entry = routed[index]?.entry;
       if (entry) this.#outcome(entry, outcome);
     });
+    if (moved.length === 0) return;
+    this.#movedIds.push({ teamId, ids: moved });
+    this.#mergeFinishes.push(...this.#finishes.splice(before));
   }
 
-  /** Persons and groups that a former owner saved and may not have sent, as they are now. */
+  /**
+   * Persons and groups that a former owner saved and may not have sent, as they are now. Their ids are no bulk: the
+   * records that they are sent for come in a later batch, and may get their fates only after them.
+   */
   recorded({ persons, deleted, groups }: Recorded): void {
     for (const { person, ids } of persons) {
       this.#person(person);
       const { teamId, uuid } = person;
-      this.#moved.push({ teamId, ids: ids.map((mapping) => ({ ...mapping, person: uuid })) });
+      this.#recordedIds.push({ teamId, ids: ids.map((mapping) => ({ ...mapping, person: uuid })) });
     }
     for (const person of deleted) this.#deleted(person);
     for (const group of groups) this.#group(group);
@@ -187,16 +217,6 @@ export class Messages {
     this.#add('clickhouse_person', uuid, deletedPersonRow(person), headersOf(teamId, uuid, version));
   }
 
-  #mapping(teamId: TeamId, { distinctId, person, version }: MovedId): AppendRecord {
-    return {
-      topic: 'clickhouse_person_distinct_id',
-      key: distinctId,
-      value: mappingRow({ teamId, distinctId, person, version }),
-      headers: headersOf(teamId, person, version),
-      timestamp: this.#nowMs,
-    };
-  }
-
   #group(group: Group): void {
     const row = groupRow(group);
     if (isLonger(row, this.#options.bytesMax)) {
@@ -222,6 +242,23 @@ export class Messages {
     this.#records.push({ topic, key, value, headers, timestamp: this.#nowMs });
   }
 }
+
+/** Not of a `Messages`: whoever sends them later needs nothing else of it. */
+function* mappings(idsOfTeams: readonly IdsOfTeam[], nowMs: number): Generator<AppendRecord> {
+  for (const { teamId, ids } of idsOfTeams) for (const id of ids) yield mapping(teamId, id, nowMs);
+}
+
+const mapping = (
+  teamId: TeamId,
+  { distinctId, person, version }: MovedId,
+  timestamp: number,
+): AppendRecord => ({
+  topic: 'clickhouse_person_distinct_id',
+  key: distinctId,
+  value: mappingRow({ teamId, distinctId, person, version }),
+  headers: headersOf(teamId, person, version),
+  timestamp,
+});
 
 const NOT_SHOWN = 'too large for one message: the newest state is not shown in ClickHouse';
 

@@ -2,8 +2,11 @@
  * Sends what is saved: rows and persons go to the output topics in the order in which the saves were confirmed, and
  * only then do their records get their fates. One append at a time; a failing log is asked again until it answers.
  *
+ * The ids that merges moved, tens of thousands perhaps, are a batch's bulk. It goes along with the batch and with those
+ * after it, a part at a time, bulk after bulk, so that nobody else waits for all of it.
+ *
  * Modes: idle     nothing to send
- *        sending  the oldest batch is under way
+ *        sending  the oldest batch is under way, or the next part of the oldest bulk, or both
  *        closed   the session is over; what was not sent is replayed
  * Moves: idle → sending → idle · idle, sending → closed
  */
@@ -11,7 +14,7 @@ import { type Clock, sleep } from '../clock.ts';
 import type { Fate } from '../event/outcome.ts';
 import type { Logger } from '../logger.ts';
 import type { AppendRecord, EventLog } from '../storage/event-log.ts';
-import { Lifecycle, type Moves } from './lifecycle.ts';
+import { invariant, Lifecycle, type Moves } from './lifecycle.ts';
 
 type Mode = 'idle' | 'sending' | 'closed';
 const MOVES: Moves<Mode> = { idle: ['sending', 'closed'], sending: ['idle', 'closed'], closed: [] };
@@ -23,8 +26,18 @@ export interface Finish {
 }
 
 export interface Batch {
-  /** In their order; may be gone through again. */
+  /** In their order. */
   readonly messages: Iterable<AppendRecord>;
+  /** Of records that need nothing but `messages`. */
+  readonly finishes: readonly Finish[];
+  readonly bulk: Bulk | undefined;
+}
+
+/** Messages that later batches may overtake: those who read them tell old from new by their versions. */
+export interface Bulk {
+  readonly messages: Iterable<AppendRecord>;
+  readonly count: number;
+  /** Of records that have to be replayed unless all of the bulk was sent. */
   readonly finishes: readonly Finish[];
 }
 
@@ -34,9 +47,13 @@ export interface OutboxOptions {
   readonly logger: Logger;
   readonly appendRecordsMax: number;
   readonly batchesMax: number;
+  /** Messages of bulks that wait. */
+  readonly bulkMax: number;
+  /** Those of them that go along with one batch. */
+  readonly bulkPartMax: number;
   readonly backoffMinMs: number;
   readonly backoffMaxMs: number;
-  /** The batch's messages are durable. */
+  /** What these records left is durable. */
   readonly onSent: (finishes: readonly Finish[]) => void;
 }
 
@@ -44,6 +61,10 @@ export class Outbox {
   readonly #options: OutboxOptions;
   readonly #life = new Lifecycle<Mode>('outbox', MOVES, 'idle');
   readonly #batches: Batch[] = [];
+  /** Those whose batch has left, or is leaving. */
+  readonly #bulks: StartedBulk[] = [];
+  /** Messages of bulks that are not sent yet. */
+  #bulkCount = 0;
   #onRoom: (() => void)[] = [];
   #onEmpty: (() => void)[] = [];
   /** Why nothing leaves at the moment. */
@@ -54,12 +75,14 @@ export class Outbox {
   }
 
   get isFull(): boolean {
-    return this.#batches.length >= this.#options.batchesMax;
+    const { batchesMax, bulkMax } = this.#options;
+    return this.#batches.length >= batchesMax || this.#bulkCount >= bulkMax;
   }
 
   push(batch: Batch): void {
     if (this.#life.is('closed')) return;
     this.#batches.push(batch);
+    this.#bulkCount += batch.bulk?.count ?? 0;
     if (this.#life.is('idle')) void this.#run();
   }
 
@@ -78,19 +101,24 @@ export class Outbox {
   close(): void {
     if (!this.#life.is('closed')) this.#life.move('closed');
     this.#batches.length = 0;
+    this.#bulks.length = 0;
     this.#wake();
   }
 
   async #run(): Promise<void> {
     this.#life.move('sending');
-    for (;;) {
+    while (this.#batches.length + this.#bulks.length > 0) {
       const batch = this.#batches[0];
-      if (batch === undefined) break;
-      const sent = await this.#send(batch);
-      if (!sent || this.#life.is('closed')) return;
-      this.#batches.shift();
-      this.#options.onSent(batch.finishes);
-      for (const proceed of this.#onRoom.splice(0)) proceed();
+      if (batch?.bulk) this.#bulks.push(started(batch.bulk));
+      const part = this.#nextOfBulks();
+      const messages = batch ? concat(batch.messages, part) : part;
+      if (!(await this.#send(messages))) return;
+      if (batch) {
+        this.#batches.shift();
+        this.#options.onSent(batch.finishes);
+      }
+      this.#settleBulks(part.length);
+      if (!this.isFull) for (const proceed of this.#onRoom.splice(0)) proceed();
     }
     this.#life.move('idle');
     this.#wake();
@@ -101,27 +129,70 @@ export class Outbox {
     for (const proceed of this.#onRoom.splice(0)) proceed();
   }
 
-  /** False: closed meanwhile. A part that was sent before an error is sent again with the rest: rows may repeat. */
-  async #send({ messages }: Batch): Promise<boolean> {
-    const { log, clock, logger, appendRecordsMax, backoffMinMs, backoffMaxMs } = this.#options;
-    let backoffMs = backoffMinMs;
-    for (;;) {
+  #nextOfBulks(): readonly AppendRecord[] {
+    const part: AppendRecord[] = [];
+    for (const bulk of this.#bulks) {
+      while (bulk.left > 0 && part.length < this.#options.bulkPartMax) {
+        const { value, done } = bulk.messages.next();
+        invariant(!done, 'a bulk has as many messages as it says');
+        part.push(value);
+        bulk.left -= 1;
+      }
+    }
+    return part;
+  }
+
+  /** So many messages of them were sent. */
+  #settleBulks(count: number): void {
+    this.#bulkCount -= count;
+    for (let bulk = this.#bulks[0]; bulk?.left === 0; bulk = this.#bulks[0]) {
+      this.#bulks.shift();
+      this.#options.onSent(bulk.finishes);
+    }
+  }
+
+  /** False: closed meanwhile. */
+  async #send(messages: Iterable<AppendRecord>): Promise<boolean> {
+    for (const chunk of chunksOf(messages, this.#options.appendRecordsMax)) {
+      if (!(await this.#append(chunk))) return false;
+    }
+    return true;
+  }
+
+  /** Until it is taken: after an error of unknown outcome rows may repeat. False: closed meanwhile. */
+  async #append(chunk: readonly AppendRecord[]): Promise<boolean> {
+    const { log, clock, logger, backoffMinMs, backoffMaxMs } = this.#options;
+    for (let backoffMs = backoffMinMs; ; backoffMs = Math.min(backoffMs * 2, backoffMaxMs)) {
       try {
-        for (const chunk of chunksOf(messages, appendRecordsMax)) {
-          await log.append(chunk);
-          if (this.#life.is('closed')) return false;
-        }
+        await log.append(chunk);
         this.stalled = undefined;
-        return true;
+        return !this.#life.is('closed');
       } catch (error) {
         this.stalled = error instanceof Error ? error.message : String(error);
         logger.warn({ error: this.stalled, retryInMs: backoffMs }, 'rows cannot be appended to the log');
         await sleep(clock, backoffMs);
         if (this.#life.is('closed')) return false;
-        backoffMs = Math.min(backoffMs * 2, backoffMaxMs);
       }
     }
   }
+}
+
+/** A bulk of which some may have been sent. */
+interface StartedBulk {
+  readonly messages: Iterator<AppendRecord, unknown>;
+  readonly finishes: readonly Finish[];
+  left: number;
+}
+
+const started = ({ messages, count, finishes }: Bulk): StartedBulk => ({
+  messages: messages[Symbol.iterator](),
+  finishes,
+  left: count,
+});
+
+function* concat<Item>(first: Iterable<Item>, second: Iterable<Item>): Generator<Item> {
+  yield* first;
+  yield* second;
 }
 
 function* chunksOf<Item>(items: Iterable<Item>, countMax: number): Generator<readonly Item[]> {

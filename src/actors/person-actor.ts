@@ -36,7 +36,7 @@ export type IdBelief = readonly [DistinctId, PersonUuid | undefined];
 export type PersonMessage =
   /** Events of one poll, in log order, with what is believed of ids that no unsaved event stood on before. */
   | { readonly kind: 'slice'; readonly routed: readonly Routed[]; readonly beliefs: readonly IdBelief[] }
-  /** Fold what waits, as far as `eventsMax` goes, and hand it over. */
+  /** Hand over what waits, as far as `eventsMax` goes. */
   | { readonly kind: 'fold'; readonly eventsMax: number; readonly offer: (folding: Folding) => void }
   /** What was handed over is saved. `rest`: nothing else is on its way here. */
   | {
@@ -63,10 +63,11 @@ export type PersonMessage =
   /** Give everything unsaved back. */
   | { readonly kind: 'surrender'; readonly give: (routed: readonly Routed[]) => void };
 
-/** Events with the work that saves them, handed to the flusher. */
+/** Events that are handed to the flusher. */
 export interface Folding {
   readonly routed: readonly Routed[];
-  readonly work: PersonWork;
+  /** The work that saves them. What it stands on stays as it is until then. */
+  readonly fold: () => PersonWork;
   /** Events that go on waiting. */
   readonly left: number;
 }
@@ -166,9 +167,10 @@ function take(state: PersonState, message: PersonMessage, derivePersonUuid: Deri
       const believed = { persons: state.persons, ids: state.ids };
       state.sharesPersons = true;
       state.sharesIds = true;
-      const work = personWork(state.teamId, believed, state.folding, derivePersonUuid, state.isOutdated);
+      const { teamId, folding: routed, isOutdated } = state;
       state.isOutdated = false;
-      message.offer({ routed: state.folding, work, left: state.waiting.length });
+      const fold = () => personWork(teamId, believed, routed, derivePersonUuid, isOutdated);
+      message.offer({ routed, fold, left: state.waiting.length });
       return;
     }
     case 'confirmed':

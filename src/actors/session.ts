@@ -105,6 +105,8 @@ export class Session {
       logger,
       appendRecordsMax: limits.appendRecordsMax,
       batchesMax: limits.outboxBatchesMax,
+      bulkMax: limits.outboxBulkMax,
+      bulkPartMax: limits.outboxBulkPartMax,
       backoffMinMs: limits.recoverBackoffMinMs,
       backoffMaxMs: limits.recoverBackoffMaxMs,
       onSent: (finishes) => this.#finish(finishes),
@@ -113,6 +115,7 @@ export class Session {
       clock,
       eventsMax: limits.flushEventsMax,
       bytesMax: limits.flushBytesMax,
+      turnEventsMax: limits.foldTurnEventsMax,
       lingerMs: limits.flushLingerMs,
       foldAgain: ({ work }, believed, routed) =>
         personWork(work.teamId, believed, routed, derivePersonUuid, work.checked),

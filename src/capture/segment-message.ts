@@ -8,7 +8,6 @@ import {
   ANONYMOUS_IDENTIFY,
   EVERY_MESSAGE,
   type FieldMapping,
-  GROUP_TYPE,
   MESSAGES,
   type MessageType,
   REST_OF_CONTEXT,
@@ -19,10 +18,11 @@ type Properties = Record<string, Json>;
 
 /** `type`: what the path said; without it, what the message says. Within the bounds of JSON that capture takes. */
 export function segmentEvent(
-  message: JsonObject,
+  sent: JsonObject,
   index: number,
   type: MessageType | undefined,
 ): JsonObject | Refusal {
+  const message = withTextIds(sent);
   const named = type ?? message['type'];
   if (!isMessageType(named)) {
     const types = Object.keys(MESSAGES).join(', ');
@@ -34,17 +34,15 @@ export function segmentEvent(
   if (isBlank(distinctId)) {
     return refuse('missing_distinct_id', message, index, 'neither "userId" nor "anonymousId" is given');
   }
-  const mapping = MESSAGES[named];
+  const mapping = named === 'identify' && isAnonymous ? ANONYMOUS_IDENTIFY : MESSAGES[named];
   const own = mapping.spreads === undefined ? {} : (message[mapping.spreads] ?? {});
   if (!isJsonObject(own)) {
     return refuse('invalid_properties', message, index, `"${mapping.spreads}" is not an object`);
   }
-  const name = named === 'identify' && isAnonymous ? ANONYMOUS_IDENTIFY : (mapping.event ?? message['event']);
-  const properties: Properties = {};
+  const name = mapping.event ?? message['event'];
+  const properties: Properties = { ...mapping.adds };
   copyFields(EVERY_MESSAGE, message, properties);
   copyFields(mapping.fields, message, properties);
-  if (name === ANONYMOUS_IDENTIFY) delete properties['$anon_distinct_id'];
-  if (named === 'group') properties['$group_type'] = GROUP_TYPE;
   const rest = restOfContext(message['context']);
   if (Object.keys(rest).length > 0) properties[REST_OF_CONTEXT] = rest;
   return {
@@ -55,6 +53,15 @@ export function segmentEvent(
     properties: { ...properties, ...own },
   };
 }
+
+/** Some write the numbers of their database; an id is a text. */
+function withTextIds(sent: JsonObject): JsonObject {
+  const numbers = ID_FIELDS.filter((field) => typeof sent[field] === 'number');
+  if (numbers.length === 0) return sent;
+  return { ...sent, ...Object.fromEntries(numbers.map((field) => [field, String(sent[field])])) };
+}
+
+const ID_FIELDS = ['userId', 'anonymousId', 'previousId', 'groupId'];
 
 function isMessageType(type: Json | undefined): type is MessageType {
   return typeof type === 'string' && Object.hasOwn(MESSAGES, type);

@@ -5,10 +5,12 @@ export type MessageType = 'identify' | 'track' | 'page' | 'screen' | 'group' | '
 export interface MessageMapping {
   /** Name of the event; `undefined`: the message's `event`. */
   readonly event: string | undefined;
-  /** Where the properties come from: a field of the message that is spread, and into which property it goes. */
+  /** The field of the message whose members become properties. */
   readonly spreads: 'properties' | undefined;
   /** Fields of the message, by path, and the properties that they become. */
   readonly fields: readonly FieldMapping[];
+  /** Properties that it has always. */
+  readonly adds?: Readonly<Record<string, string>>;
 }
 
 export interface FieldMapping {
@@ -18,9 +20,6 @@ export interface FieldMapping {
 
 /** Segment's groups have no type; PostHog's need one. */
 export const GROUP_TYPE = 'company';
-
-/** An `identify` of somebody who has no user id: it knows something of them, and joins nobody. */
-export const ANONYMOUS_IDENTIFY = '$set';
 
 const VIEWED: readonly FieldMapping[] = [
   { from: 'properties.url', to: '$current_url' },
@@ -58,8 +57,16 @@ export const MESSAGES: Readonly<Record<MessageType, MessageMapping>> = {
       { from: 'groupId', to: '$group_key' },
       { from: 'traits', to: '$group_set' },
     ],
+    adds: { $group_type: GROUP_TYPE },
   },
   alias: { event: '$create_alias', spreads: undefined, fields: [{ from: 'previousId', to: 'alias' }] },
+};
+
+/** An `identify` without a `userId` knows something of somebody, and joins nobody. */
+export const ANONYMOUS_IDENTIFY: MessageMapping = {
+  event: '$set',
+  spreads: undefined,
+  fields: [{ from: 'traits', to: '$set' }],
 };
 
 /** Of every message. What the client put into `properties` under the same name wins. */

@@ -5,6 +5,11 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 /** An event further in the future than this happened now. */
 const FUTURE_MAX_MS = 23 * HOUR;
+/**
+ * A `sent_at` that is at most so old says nothing about the client's clock: the request may have waited. posthog-node
+ * writes it once and sends it with every try, up to four of 10 s each with 3 s in between.
+ */
+const SENT_AT_AGE_MAX_MS = MINUTE;
 const YEAR_1 = -62_135_596_800_000;
 const YEAR_10000 = 253_402_300_800_000;
 /** The furthest that a `Date` reaches, either way. */
@@ -42,7 +47,8 @@ function claimedTime({ timestamp, offset, sentAt, ignoreSentAt, now }: ClientTim
   const time = parseTimestamp(timestamp);
   if (time === undefined) return now;
   if (sentAt === undefined || ignoreSentAt) return time;
-  return time - (sentAt - now);
+  const ageMs = now - sentAt;
+  return ageMs >= 0 && ageMs <= SENT_AT_AGE_MAX_MS ? time : time + ageMs;
 }
 
 /**

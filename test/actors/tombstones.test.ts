@@ -41,5 +41,5 @@ t.test('an id of a person that was merged away leads past all merges of one save
     outcomes: [],
   };
   state = behave(state, { kind: 'confirmed', folded, released: [], rest: false });
-  t.equal(fold().work.believed.ids.get(id), third.uuid);
+  t.equal(fold().fold().believed.ids.get(id), third.uuid);
 });

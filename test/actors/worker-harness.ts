@@ -15,6 +15,7 @@ import { LIMITS } from '../../src/limits.ts';
 import { silentLogger } from '../../src/logger.ts';
 import { Metrics } from '../../src/metrics.ts';
 import { type EmbeddedLog, openEmbeddedLog } from '../../src/storage/embedded/log.ts';
+import type { EventLog } from '../../src/storage/event-log.ts';
 import { DataRefusedError, type PersonStore } from '../../src/storage/person-store.ts';
 import { readBooks } from '../../src/storage/postgres/books.ts';
 import { createPersonStore } from '../../src/storage/postgres/person-store.ts';
@@ -61,6 +62,8 @@ export interface Changed {
   readonly holdMs?: number;
   readonly holdBytesMax?: number;
   readonly transforms?: readonly Transform[];
+  /** In place of the log's own. */
+  readonly append?: EventLog['append'];
 }
 
 type Wrap = (store: PersonStore) => PersonStore;
@@ -105,7 +108,7 @@ export async function workerHarness(t: Test, project: ProjectSettings = {}): Pro
   const metrics = new Metrics();
   const startUntaken = (wrap: Wrap = (store) => store, changed: Changed = {}): Promise<Worker> =>
     startWorker({
-      log,
+      log: { ...log, append: changed.append ?? log.append },
       isShared: true,
       persons: wrap(createPersonStore(postgres)),
       teams,

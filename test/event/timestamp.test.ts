@@ -83,11 +83,27 @@ t.test('no text makes it throw, or answer with what is no time', async () => {
   );
 });
 
+const MINUTE = 60_000;
+const ageMs = fc.integer({ min: 0, max: 1e9 });
+
 t.test("the client's clock is corrected by what it said when it sent", async () => {
+  const behind = fc.integer({ min: -1e9, max: -MINUTE - 1 });
+  const ahead = fc.integer({ min: 1, max: 1e9 });
   fc.assert(
-    fc.property(fc.integer({ min: -1e9, max: 1e9 }), fc.integer({ min: 0, max: 1e9 }), (skewMs, ageMs) => {
+    fc.property(fc.oneof(behind, ahead), ageMs, (skewMs, ageMs) => {
       const timestamp = new Date(NOW + skewMs - ageMs).toISOString();
       return eventTime({ ...client, timestamp, sentAt: NOW + skewMs }) === NOW - ageMs;
+    }),
+  );
+});
+
+t.test('a request that waited up to a minute moves no event', async () => {
+  const waitMs = fc.integer({ min: 0, max: MINUTE });
+  fc.assert(
+    fc.property(waitMs, ageMs, (waitMs, ageMs) => {
+      const time = NOW - waitMs - ageMs;
+      const timestamp = new Date(time).toISOString();
+      return eventTime({ ...client, timestamp, sentAt: NOW - waitMs }) === time;
     }),
   );
 });

@@ -31,6 +31,15 @@ t.test('with sent_at the error of the client’s clock is taken out', async (t) 
   t.equal(timeOf({ timestamp: '2026-11-22T13:59:00Z' }, request), '2026-11-22T11:59:00.000Z');
 });
 
+t.test('a sent_at of the last minute corrects nothing: the request may have waited', async (t) => {
+  // posthog-node writes sent_at once. This is its third try, nine seconds later; its clock is right.
+  const request = { sent_at: '2026-11-22T11:59:51Z' };
+  t.equal(timeOf({ timestamp: '2026-11-22T11:59:50Z' }, request), '2026-11-22T11:59:50.000Z');
+  // What is later than a minute is no wait: this clock is an hour behind.
+  const late = { sent_at: '2026-11-22T11:00:00Z' };
+  t.equal(timeOf({ timestamp: '2026-11-22T10:59:00Z' }, late), '2026-11-22T11:59:00.000Z');
+});
+
 t.test('$ignore_sent_at keeps the client’s time as it is', async (t) => {
   const fields = { timestamp: '2026-11-22T10:59:00Z', properties: { $ignore_sent_at: true } };
   t.equal(timeOf(fields, { sent_at: '2026-11-22T14:00:00Z' }), '2026-11-22T10:59:00.000Z');

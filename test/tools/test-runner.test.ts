@@ -73,11 +73,15 @@ t.test('a file is left out when something that it needs is missing, and all of i
     'test/c.long.test.ts',
     'test/kafka/d.test.ts',
     'test/kafka/e.long.test.ts',
+    'test/clients/browser.test.ts',
+    'test/clients/python.test.ts',
   ];
   const here = {
     ci: false,
     kafkaHosts: undefined,
     kafkaMissing: async () => 'Maven',
+    pythonMissing: async () => 'Python',
+    chromium: undefined,
   };
   const long = 'CI=true, because it takes long';
   const kafka = 'Maven for Kafka (or KAFKA_HOSTS)';
@@ -87,9 +91,17 @@ t.test('a file is left out when something that it needs is missing, and all of i
       { file: 'test/c.long.test.ts', needs: long },
       { file: 'test/kafka/d.test.ts', needs: kafka },
       { file: 'test/kafka/e.long.test.ts', needs: `${long} and ${kafka}` },
+      { file: 'test/clients/browser.test.ts', needs: 'Chromium (`chromium` in PATH, or CHROMIUM_PATH)' },
+      { file: 'test/clients/python.test.ts', needs: 'Python' },
     ],
   });
-  const there = { ...here, ci: true, kafkaHosts: 'host:9092' };
+  const there = {
+    ci: true,
+    kafkaHosts: 'host:9092',
+    kafkaMissing: here.kafkaMissing,
+    pythonMissing: async () => undefined,
+    chromium: '/usr/bin/chromium',
+  };
   const withHosts = await select(files, prerequisites(there));
   t.same(withHosts, { run: files, leftOut: [] });
 });
@@ -100,6 +112,8 @@ t.test('what no file needs is not looked for', async (t) => {
     ci: false,
     kafkaHosts: undefined,
     kafkaMissing: async () => `${await unasked()}`,
+    pythonMissing: async () => `${await unasked()}`,
+    chromium: undefined,
   });
   t.same(await select(['test/a.test.ts'], known), { run: ['test/a.test.ts'], leftOut: [] });
 });
