@@ -22,7 +22,7 @@ export class Door {
   constructor(metrics: Metrics) {
     this.#refusedTotal = metrics.counter(
       'tributary_capture_refused_total',
-      'Requests answered with an error',
+      'Requests answered with an error, and single events of Capture V1',
       ['reason'],
     );
     this.#discardedTotal = metrics.counter(

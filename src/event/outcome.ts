@@ -28,7 +28,7 @@ export const DEAD_LETTER_REASONS = [
 ] as const;
 export type DeadLetterReason = (typeof DEAD_LETTER_REASONS)[number];
 
-/** Why a request was answered with an error. */
+/** Why a request was answered with an error, or one event of a Capture V1 request was dropped. */
 export const REFUSAL_REASONS = [
   'malformed_body',
   'empty_body',
