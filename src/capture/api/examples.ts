@@ -43,7 +43,7 @@ export const EXAMPLES: readonly Example[] = [
     events: 1,
   },
   {
-    title: 'A batch. `sent_at`, by the same clock as the timestamps, corrects a wrong clock',
+    title: 'A batch. `sent_at` is by the same clock as the timestamps',
     method: 'POST',
     target: '/batch/',
     route: '/batch',
