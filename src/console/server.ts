@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { HoldReport } from '../actors/hold-report.ts';
 import type { Books } from '../books.ts';
+import { openApi } from '../capture/api/open-api.ts';
 import { parseUuid } from '../event/ids.ts';
 import { LIMITS } from '../limits.ts';
 import type { Logger } from '../logger.ts';
@@ -151,6 +152,11 @@ const ROUTES: readonly Route[] = [
   },
   {
     method: 'GET',
+    path: '/openapi.json',
+    answer: async () => ({ status: 200, type: JSON_TYPE, body: openApi() }),
+  },
+  {
+    method: 'GET',
     path: '/_held',
     showsData: true,
     answer: async ({ sources }, url) => answerHeld(sources, url),
@@ -240,6 +246,7 @@ This process runs ${roles.join(', ')}. SDKs post to ${captureUrl ?? 'one that ru
   GET  /_ready     503 while something is missing, with what it is
   GET  /_metrics   for Prometheus
   GET  /_ledger    the books: what became of every event
+  GET  /openapi.json  what capture takes, for tools
   GET  /_held      ?event=<uuid>: whether that event is held, for whom and until when
   GET  /_dead_letters  what could not be processed; \`npm run dead-letters\` shows it and puts it back
   POST /sql        one read-only statement; ?database=clickhouse (default) or postgres

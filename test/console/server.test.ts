@@ -93,6 +93,13 @@ function ask({ port }: Console, path: string, { method, headers = {}, body }: As
   });
 }
 
+t.test('what capture takes can be read by tools, by anybody', async (t) => {
+  const { port } = await startTest(t, {}, 'secret');
+  const response = await fetch(`http://127.0.0.1:${port}/openapi.json`);
+  t.equal(response.status, 200);
+  t.match(await response.json(), { openapi: '3.1.0', paths: { '/batch': { post: {} } } });
+});
+
 t.test('each address answers, and others are told what there is', async (t) => {
   const console = await startTest(t);
   t.match(await ask(console, '/'), { status: 200, body: /SDKs post to http:\/\/127\.0\.0\.1:8000/ });

@@ -119,6 +119,14 @@ t.test('while Postgres is away the last known answer stands, and strangers are n
   t.equal(await teams.byToken(UNKNOWN), undefined);
 });
 
+t.test('a token that was unknown once is not judged by that while Postgres is away', async (t) => {
+  const { teams, set, advance } = await stage(t);
+  t.equal(await teams.byToken(UNKNOWN), undefined);
+  set('fails');
+  advance(60_000);
+  await t.rejects(teams.byToken(UNKNOWN), { message: 'Postgres is away' });
+});
+
 t.test('a Postgres that does not answer counts as away', async (t) => {
   const { teams, set, advance } = await stage(t);
   await teams.byToken(TOKEN);

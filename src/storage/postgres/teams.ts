@@ -109,7 +109,8 @@ export function createTeamStore(postgres: Postgres, clock: Clock): TeamStore {
       return new Promise((resolve, reject) => {
         const failed = (error: unknown): void => {
           const stale = entries.get(token);
-          if (stale) resolve(remember(token, stale.team, clock.monotonic()));
+          // That there was no such project says nothing of now.
+          if (stale?.team) resolve(remember(token, stale.team, clock.monotonic()));
           else reject(error);
         };
         const cancel = clock.after(teamAskMs, () =>
