@@ -80,7 +80,7 @@ function taken(log: RecordingLog) {
   });
 }
 
-t.setTimeout(180_000);
+t.setTimeout(600_000);
 
 t.test('every way of sending an event to v0 puts that event on the log', async (t) => {
   const { url, log } = await capture(t);

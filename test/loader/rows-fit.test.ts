@@ -13,7 +13,7 @@ import type { AppendRecord, LogRecord } from '../../src/storage/event-log.ts';
 import { CLICKHOUSE_TOPICS, type ClickHouseTopic } from '../../src/storage/topics.ts';
 import { TOKEN, workerHarness } from '../actors/worker-harness.ts';
 import { columnsOf, expectedRow, recordsOf, rowsOf, sorted } from '../support/clickhouse-rows.ts';
-import { captured, oddBodies } from '../support/odd-events.ts';
+import { captured, groupTypeBodies, oddBodies } from '../support/odd-events.ts';
 
 const NOW = Date.parse('2026-05-01T12:00:00.123Z');
 const RUNS = 3;
@@ -60,7 +60,10 @@ const foreign = (record: AppendRecord): AppendRecord => ({
 t.test('of whatever events capture takes', async (t) => {
   const harness = await workerHarness(t);
   const worker = await harness.start();
-  let events = 0;
+  const types = captured(groupTypeBodies, TOKEN, NOW);
+  await harness.log.append(types);
+  await harness.settled(types.length);
+  let events = types.length;
   const seen = new Map<ClickHouseTopic, number>();
   await fc.assert(
     fc.asyncProperty(oddBodies(250), async (bodies) => {
