@@ -11,7 +11,7 @@ export interface Front {
   mood: Mood;
   /** Capture's url; a restart may change it. */
   target: string;
-  /** Requests that were turned away. */
+  /** Requests that were turned away, here or there. */
   readonly turnedAway: number;
 }
 
@@ -52,7 +52,9 @@ function pass(
 ): void {
   const { method, url = '/', headers } = request;
   const onward = forward(new URL(url, target), { method, headers }, (answer) => {
-    response.writeHead(answer.statusCode ?? 502, answer.headers);
+    const { statusCode = 502 } = answer;
+    if (statusCode >= 500) onFailure();
+    response.writeHead(statusCode, answer.headers);
     answer.pipe(response);
   });
   onward.on('error', () => {

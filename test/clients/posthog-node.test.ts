@@ -1,14 +1,18 @@
 /** A real posthog-node in each way that it has to send. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { PostHog } from 'posthog-node';
 import t, { type Test } from 'tap';
 import { dataFolder, startSystem, TOKEN } from '../system/harness.ts';
 import { type Front, startFront } from './front.ts';
+import { startRestartable } from './restartable.ts';
 import { namesOf, personsOf, rowsOf } from './rows.ts';
 import type { Made } from './site.ts';
 
 t.setTimeout(600_000);
 
 const MODE = 'POSTHOG_CAPTURE_MODE';
+/** As long as the SDK may take to send what it has. */
+const PATIENCE_MS = 60_000;
 
 type Options = ConstructorParameters<typeof PostHog>[1];
 
@@ -71,6 +75,8 @@ t.test('posthog-node', async (t) => {
         const rows = await rowsOf(t, system, () => one.made);
         t.same(namesOf(rows), ['$create_alias', '$groupidentify', '$identify', 'bought', 'looked']);
         t.equal(personsOf(rows).size, 1, 'all of one person');
+        const isHistorical = 'historicalMigration' in options;
+        t.ok(rows.every((row) => row.isHistorical === isHistorical));
       });
     }
 
@@ -91,10 +97,33 @@ t.test('posthog-node', async (t) => {
       t.same(namesOf(rows), ['before', 'busy', 'gone']);
       t.equal(personsOf(rows).size, 1);
     });
+
+    t.test(`nothing is lost while the server is being restarted: ${mode}`, async (t) => {
+      const server = await startRestartable(t);
+      const { posthog, made } = client(t, mode, {
+        host: server.front.url,
+        flushAt: 10,
+        fetchRetryDelay: 200,
+        fetchRetryCount: 100,
+      });
+      let isDown = true;
+      const restarting = server.restart().finally(() => {
+        isDown = false;
+      });
+      for (let number = 0; isDown || number < 20; number++) {
+        posthog.capture({ distinctId: 'patient', event: `event ${number}` });
+        await sleep(20);
+      }
+      await restarting;
+      await posthog.shutdown(PATIENCE_MS);
+      t.ok(server.front.turnedAway > 0, 'somebody was turned away meanwhile');
+      const rows = await rowsOf(t, server.system, () => made);
+      t.equal(personsOf(rows).size, 1, 'all of one person');
+    });
   }
 });
 
 async function turnedAway(front: Front): Promise<void> {
   const before = front.turnedAway;
-  while (front.turnedAway === before) await new Promise((resolve) => setTimeout(resolve, 20));
+  while (front.turnedAway === before) await sleep(20);
 }

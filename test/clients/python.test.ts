@@ -2,7 +2,7 @@
 import t from 'tap';
 import { dataFolder, startSystem, TOKEN } from '../system/harness.ts';
 import { runPython } from './application.ts';
-import { startFront } from './front.ts';
+import { startRestartable } from './restartable.ts';
 import { namesOf, personsOf, rowsOf } from './rows.ts';
 
 t.setTimeout(600_000);
@@ -35,6 +35,8 @@ t.test('posthog-python', async (t) => {
       const rows = await rowsOf(t, system, () => made);
       t.same(namesOf(rows), NAMES);
       t.equal(personsOf(rows).size, 1, 'all of one person');
+      const isHistorical = options['historical_migration'] === true;
+      t.ok(rows.every((row) => row.isHistorical === isHistorical));
       const [person] = await system.postgres(`
         SELECT p.properties - '$creator_event_uuid' AS properties, p.is_identified
         FROM posthog_persondistinctid d JOIN posthog_person p ON p.id = d.person_id
@@ -44,20 +46,12 @@ t.test('posthog-python', async (t) => {
   }
 
   t.test('nothing is lost while the server is being restarted', async (t) => {
-    const dataDir = await dataFolder(t);
-    const first = await startSystem(t, dataDir);
-    const front = await startFront(t, first.captureUrl);
-    let restarting: Promise<typeof first> | undefined;
-    const restart = async () => {
-      await first.end('SIGTERM');
-      const second = await startSystem(t, dataDir);
-      front.target = second.captureUrl;
-      return second;
-    };
+    const server = await startRestartable(t);
+    let restarting: Promise<void> | undefined;
     const { made, errors } = await runPython(
       {
         token: TOKEN,
-        host: front.url,
+        host: server.front.url,
         name: 'patient',
         events: 300,
         pause_s: 0.02,
@@ -65,14 +59,13 @@ t.test('posthog-python', async (t) => {
         options: { max_retries: 10 },
       },
       (count) => {
-        if (count === 100) restarting = restart();
+        if (count === 100) restarting = server.restart();
       },
     );
     t.same(errors, []);
-    const second = await restarting;
-    if (second === undefined) throw new Error('it was never restarted');
-    t.ok(front.turnedAway > 0, 'somebody was turned away meanwhile');
-    const rows = await rowsOf(t, second, () => made);
+    await restarting;
+    t.ok(server.front.turnedAway > 0, 'somebody was turned away meanwhile');
+    const rows = await rowsOf(t, server.system, () => made);
     t.equal(personsOf(rows).size, 1);
   });
 });

@@ -7,6 +7,7 @@ export interface EventRow {
   readonly uuid: string;
   readonly event: string;
   readonly person_mode: string;
+  readonly isHistorical: boolean;
   /** Whom it leads to by now. */
   readonly person: string;
   /** JSON. */
@@ -43,7 +44,7 @@ async function find(system: TestSystem, made: readonly Made[]): Promise<readonly
   if (made.length === 0) return [];
   const uuids = made.map(({ uuid }) => `'${uuid}'`).join();
   const rows = await system.sql(`
-    SELECT toString(uuid) AS uuid, event, person_mode, properties,
+    SELECT toString(uuid) AS uuid, event, person_mode, properties, historical_migration,
       toString(if(o.version > 0, o.person_id, e.person_id)) AS person
     FROM events AS e FINAL LEFT JOIN person_distinct_id2 AS o FINAL ON o.distinct_id = e.distinct_id
     WHERE uuid IN (${uuids})`);
@@ -53,6 +54,7 @@ async function find(system: TestSystem, made: readonly Made[]): Promise<readonly
       uuid: text('uuid'),
       event: text('event'),
       person_mode: text('person_mode'),
+      isHistorical: row['historical_migration'] === true,
       person: text('person'),
       properties: text('properties'),
     };
