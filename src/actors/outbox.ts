@@ -112,7 +112,8 @@ export class Outbox {
       if (batch?.bulk) this.#bulks.push(started(batch.bulk));
       const part = this.#nextOfBulks();
       const messages = batch ? concat(batch.messages, part) : part;
-      if (!(await this.#send(messages))) return;
+      const isSent = await this.#send(messages);
+      if (!isSent || this.#life.is('closed')) return;
       if (batch) {
         this.#batches.shift();
         this.#options.onSent(batch.finishes);

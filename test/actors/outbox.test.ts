@@ -104,3 +104,15 @@ t.test('there is no room while too many moved ids wait', async (t) => {
   const sent = await new Promise<number>((resolve) => outbox.whenRoom(() => resolve(appends.length)));
   t.equal(sent, 1, 'a part has gone, and there are fewer now');
 });
+
+t.test('closed at any moment it ends, and finishes nothing more', async (t) => {
+  for (let ticks = 0; ticks < 40; ticks++) {
+    const { outbox, events } = outboxOver([]);
+    for (const number of [0, 1]) outbox.push(batchOf(number, 5, 5));
+    for (let tick = 0; tick < ticks; tick++) await Promise.resolve();
+    outbox.close();
+    const finished = events.filter((event) => event.includes('s of')).join();
+    await new Promise((resolve) => setImmediate(resolve));
+    t.equal(events.filter((event) => event.includes('s of')).join(), finished);
+  }
+});

@@ -134,7 +134,9 @@ function checkOrder(
     // A merge that was too large may be small enough when it is replayed: any time later, too.
     if (plan.mergeIdsMax < IDS_MAX && otherIdOf(earlier.event) !== undefined) return;
     // What changes nothing leaves no trace in the store, and may be folded again.
-    if (folded.get(sourceOf(earlier))?.meeting === 'nothing' && !mayChange(earlier.event, world)) return;
+    const { meeting } = folded.get(sourceOf(earlier)) ?? {};
+    const isIdle = meeting === 'nothing' || meeting === 'without_profile';
+    if (isIdle && !mayChange(earlier.event, world)) return;
     for (const later of records.slice(index + 1)) {
       const second = places.get(sourceOf(later));
       if (later.event.distinctId !== earlier.event.distinctId || second === undefined || second > first)
