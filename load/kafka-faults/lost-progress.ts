@@ -65,7 +65,7 @@ async function damagedLists(scene: Scene): Promise<void> {
     [{ from: 'one', to: { two: 2 } }, null],
   ];
   for (const [partition, damage] of damages.entries()) {
-    await cluster.postgres.query(DAMAGE, [partition, JSON.stringify(damage)]);
+    await damageOne(cluster, [partition, JSON.stringify(damage)]);
   }
   report(
     `lists are gone, old and garbage (${held} events held); was ${JSON.stringify(left.map((one) => one.unfinished)).slice(0, 200)}`,
@@ -74,6 +74,19 @@ async function damagedLists(scene: Scene): Promise<void> {
   await Promise.all(cluster.workers.map(bringUp));
   await takes(500);
   await finished(cluster, left);
+}
+
+/** What the killed workers had open is rolled back in its own time; until then rows are locked. */
+async function damageOne({ postgres }: Cluster, values: readonly unknown[]): Promise<void> {
+  const deadline = systemClock.monotonic() + LOOK_MS;
+  for (;;) {
+    try {
+      await postgres.query(DAMAGE, values);
+      return;
+    } catch (error) {
+      if (systemClock.monotonic() > deadline) throw error;
+    }
+  }
 }
 
 /** Resolves once nothing is unfinished of what was read then. */

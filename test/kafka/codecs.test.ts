@@ -5,6 +5,7 @@ import { INGESTION_TOPIC } from '../../src/storage/topics.ts';
 import { byPartition, makeRecord, Reader, until } from '../support/event-log.ts';
 import { kafkaHosts } from '../support/kafka.ts';
 import { newPrefix, openLogOn } from '../support/kafka-log.ts';
+import { createTopic } from '../support/kafka-topic.ts';
 
 const { GZIP, Snappy, LZ4, ZSTD } = kafkajs.CompressionTypes;
 const CODECS = [
@@ -24,16 +25,12 @@ for (const [codec, type] of CODECS) {
     const admin = client.admin();
     t.teardown(() => admin.disconnect());
     await admin.connect();
-    await admin.createTopics({
-      topics: [
-        {
-          topic: `${prefix}${INGESTION_TOPIC}`,
-          numPartitions: 1,
-          configEntries: [
-            { name: 'compression.type', value: codec },
-            { name: 'message.timestamp.after.max.ms', value: String(Number.MAX_SAFE_INTEGER) },
-          ],
-        },
+    await createTopic(admin, {
+      topic: `${prefix}${INGESTION_TOPIC}`,
+      numPartitions: 1,
+      configEntries: [
+        { name: 'compression.type', value: codec },
+        { name: 'message.timestamp.after.max.ms', value: String(Number.MAX_SAFE_INTEGER) },
       ],
     });
     const log = await openLogOn(t, hosts, { prefix });

@@ -10,6 +10,7 @@ import { INGESTION_TOPIC } from '../../src/storage/topics.ts';
 import { makeRecord, offsetsOf, Reader, until } from '../support/event-log.ts';
 import { kafkaHosts } from '../support/kafka.ts';
 import { newPrefix, openLogOn } from '../support/kafka-log.ts';
+import { createTopic } from '../support/kafka-topic.ts';
 
 const PARTITIONS = 4;
 const MEMBER = join(import.meta.dirname, '../support/kafka-member.ts');
@@ -143,7 +144,7 @@ void t.test('a topic that is deleted and made anew is assigned anew', async (t) 
   await admin.connect();
   await admin.deleteTopics({ topics: [topic] });
   await delay(300);
-  await admin.createTopics({ topics: [{ topic, numPartitions: PARTITIONS }] });
+  await createTopic(admin, { topic, numPartitions: PARTITIONS });
   // A member that never met the gap between the two topics hears of it with the first record of the new one. What is
   // appended before the broker has forgotten the old one goes with that.
   await until(async () => {

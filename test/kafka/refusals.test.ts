@@ -5,6 +5,7 @@ import { INGESTION_TOPIC } from '../../src/storage/topics.ts';
 import { makeRecord, offsetsOf, Reader, until } from '../support/event-log.ts';
 import { kafkaHosts } from '../support/kafka.ts';
 import { newPrefix, openLogOn } from '../support/kafka-log.ts';
+import { createTopic } from '../support/kafka-topic.ts';
 
 const hosts = await kafkaHosts();
 
@@ -61,16 +62,12 @@ void t.test('topics that are there keep their number of partitions', async (t) =
 void t.test('topics that would spoil records are refused with what to set', async (t) => {
   const prefix = newPrefix();
   const admin = await adminOf();
-  await admin.createTopics({
-    topics: [
-      {
-        topic: `${prefix}${INGESTION_TOPIC}`,
-        numPartitions: 1,
-        configEntries: [
-          { name: 'message.timestamp.type', value: 'LogAppendTime' },
-          { name: 'max.message.bytes', value: '500000' },
-        ],
-      },
+  await createTopic(admin, {
+    topic: `${prefix}${INGESTION_TOPIC}`,
+    numPartitions: 1,
+    configEntries: [
+      { name: 'message.timestamp.type', value: 'LogAppendTime' },
+      { name: 'max.message.bytes', value: '500000' },
     ],
   });
   await t.rejects(
@@ -83,9 +80,7 @@ void t.test('a topic that refuses records of times to come is warned of, with wh
   const prefix = newPrefix();
   const admin = await adminOf();
   const configEntries = [{ name: 'message.timestamp.after.max.ms', value: '3600000' }];
-  await admin.createTopics({
-    topics: [{ topic: `${prefix}${INGESTION_TOPIC}`, numPartitions: 1, configEntries }],
-  });
+  await createTopic(admin, { topic: `${prefix}${INGESTION_TOPIC}`, numPartitions: 1, configEntries });
   const warnings: Readonly<Record<string, unknown>>[] = [];
   const logger = { ...silentLogger, warn: (fields: object) => void warnings.push({ ...fields }) };
   await openLogOn(t, hosts, { prefix, logger });
