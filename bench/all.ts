@@ -1,6 +1,6 @@
 /** Every benchmark, in the order of an event's way. */
 import type { Benchmark } from './benchmark.ts';
-import { capture } from './capture.ts';
+import { capture, captureBatches, capturePosthogJs } from './capture.ts';
 import { captureKafka } from './capture-kafka.ts';
 import { hold } from './hold.ts';
 import { hotKey } from './hot-key.ts';
@@ -13,6 +13,8 @@ import { workers } from './workers.ts';
 
 export const BENCHMARKS: readonly Benchmark[] = [
   capture,
+  captureBatches,
+  capturePosthogJs,
   captureKafka,
   worker,
   workerMerges,

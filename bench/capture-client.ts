@@ -1,23 +1,9 @@
-/** A process that posts events over keep-alive connections, one request at a time on each. */
+/** A process that posts a load over keep-alive connections, one request at a time on each. */
 import { connect } from 'node:net';
 import type { ClientOrder } from './capture-contest.ts';
-import { clientEvent } from './events.ts';
+import { type LoadName, requestsOf } from './capture-loads.ts';
 
 const CONNECTIONS = 64;
-const DIFFERENT_EVENTS = 1_000;
-
-const REQUESTS = Array.from({ length: DIFFERENT_EVENTS }, (_, index) => {
-  const body = clientEvent({ distinctId: `person-${index}` });
-  const head = [
-    'POST /i/v0/e HTTP/1.1',
-    'Host: 127.0.0.1',
-    'User-Agent: tributary-bench',
-    'Content-Type: application/json',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-  ];
-  return Buffer.from(`${head.join('\r\n')}\r\n\r\n${body}`);
-});
-
 /** Resolves once `next` has given nothing more and the last answer has come. */
 function converse(port: number, next: () => Buffer | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -52,9 +38,12 @@ function isComplete(answer: string): boolean {
   return answer.length >= headEnd + 4 + Number(length ?? 0);
 }
 
+const load = process.argv[2] as LoadName;
+const different = requestsOf(load);
+
 process.on('message', ({ port, requests }: ClientOrder) => {
   let sent = 0;
-  const next = () => (sent < requests ? REQUESTS[sent++ % DIFFERENT_EVENTS] : undefined);
+  const next = () => (sent < requests ? different[sent++ % different.length] : undefined);
   const conversations = Array.from({ length: CONNECTIONS }, () => converse(port, next));
   // A failure ends the process, and so the benchmark.
   void Promise.all(conversations).then(() => process.send?.({}));

@@ -1,7 +1,14 @@
 /** Two servers, each a process of its own, that take the same requests from one client. */
 import type { Parts } from '../src/parts.ts';
 import type { Contest, Cost, Side } from './benchmark.ts';
+import type { LoadName } from './capture-loads.ts';
 import { ask, startChild, startMeasuredChild } from './measured-child.ts';
+
+/** What is posted, and how many times in a round. */
+export interface Traffic {
+  readonly load: LoadName;
+  readonly requests: number;
+}
 
 /** What `capture-client.ts` is told; it answers when all requests were answered. */
 export interface ClientOrder {
@@ -23,11 +30,11 @@ export interface ServerReady {
 
 export async function startCaptureContest(
   parts: Parts,
-  requests: number,
+  { load, requests }: Traffic,
   servers: Readonly<Record<Side, ServerKind>>,
 ): Promise<Contest> {
-  const client = await startChild(parts, 'capture-client.ts');
-  const load = async (kind: ServerKind) => {
+  const client = await startChild(parts, 'capture-client.ts', load);
+  const sideOf = async (kind: ServerKind) => {
     const server = await startMeasuredChild<ServerReady>(parts, 'capture-server.ts', JSON.stringify(kind));
     return async (): Promise<Cost> => {
       await server.begin();
@@ -35,5 +42,5 @@ export async function startCaptureContest(
       return server.end();
     };
   };
-  return { ours: await load(servers.ours), floor: await load(servers.floor) };
+  return { ours: await sideOf(servers.ours), floor: await sideOf(servers.floor) };
 }

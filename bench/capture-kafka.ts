@@ -21,9 +21,13 @@ export const captureKafka: Benchmark = {
 async function startContest(parts: Parts): Promise<Contest> {
   const dir = await tempDir(parts);
   const { hosts, pid } = await startBroker(parts);
-  const { ours, floor } = await startCaptureContest(parts, REQUESTS, {
-    ours: { server: 'capture', log: 'kafka', hosts },
-    floor: { server: 'capture', log: 'embedded', dir },
-  });
+  const { ours, floor } = await startCaptureContest(
+    parts,
+    { load: 'events', requests: REQUESTS },
+    {
+      ours: { server: 'capture', log: 'kafka', hosts },
+      floor: { server: 'capture', log: 'embedded', dir },
+    },
+  );
   return { ours: () => beside({ Kafka: pid }, REQUESTS, ours), floor };
 }

@@ -1,4 +1,5 @@
 /** A process with one server: `capture-server.ts '{"server": …}'` (`ServerKind`). Its parent measures it. */
+import { gunzipSync } from 'node:zlib';
 import { startCapture } from '../src/capture/server.ts';
 import { loadUws } from '../src/capture/uws.ts';
 import { realEnvironment } from '../src/environment.ts';
@@ -54,15 +55,16 @@ async function startCaptureOn(log: Pick<EventLog, 'append'>): Promise<number> {
 function startRoute(): Promise<number> {
   const uws = loadUws(LIMITS.capture.headersBytesMax);
   const app = uws.App();
-  app.any('/i/v0/e', (res) => {
+  app.any('/*', (res) => {
     res.onAborted(() => {});
     let body = Buffer.alloc(0);
     res.onData((chunk, isLast) => {
       const bytes = Buffer.from(chunk);
       body = isLast && body.length === 0 ? bytes : Buffer.concat([body, bytes]);
       if (!isLast) return;
-      const event: unknown = JSON.parse(body.toString());
-      if (event === null) return;
+      const json = isGzip(body) ? gunzipSync(body) : body;
+      const events: unknown = JSON.parse(json.toString());
+      if (events === null) return;
       res.writeHeader('Content-Type', 'application/json').end('{"status":1}');
     });
   });
@@ -73,6 +75,8 @@ function startRoute(): Promise<number> {
     });
   });
 }
+
+const isGzip = (bytes: Buffer): boolean => bytes[0] === 0x1f && bytes[1] === 0x8b;
 
 const kind: ServerKind = JSON.parse(process.argv[2] ?? '');
 const parts = new Parts(silentLogger);

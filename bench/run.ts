@@ -8,6 +8,9 @@ import type { Result } from './compare.ts';
 import { describeMachine } from './machine.ts';
 import { asJson, asTable } from './report.ts';
 
+/** A name stands for those below it too: `capture` for `capture/batches`. */
+const means = (asked: string, name: string): boolean => name === asked || name.startsWith(`${asked}/`);
+
 const NAMES = BENCHMARKS.map(({ name }) => name);
 
 /** Those of these that this machine can run; says what the others need. */
@@ -42,10 +45,12 @@ async function main(): Promise<void> {
     options: { json: { type: 'boolean', default: false } },
     allowPositionals: true,
   });
-  const unknown = positionals.find((name) => !NAMES.includes(name));
+  const unknown = positionals.find((asked) => !NAMES.some((name) => means(asked, name)));
   if (unknown !== undefined)
     throw new Error(`there is no benchmark ${unknown}: choose from ${NAMES.join(', ')}`);
-  const chosen = await possible(positionals.length > 0 ? positionals : NAMES);
+  const chosen = await possible(
+    NAMES.filter((name) => positionals.length === 0 || positionals.some((asked) => means(asked, name))),
+  );
   if (chosen.length === 0) throw new Error('this machine can run none of them');
   const forPeople = process.stdout.isTTY && !values.json;
   const machine = describeMachine();
