@@ -41,14 +41,10 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'refused merge kept in memory',
     file: 'src/actors/flusher.ts',
-    search: 'flushed.push({ handle, routed: folding.routed, saved });',
+    search: 'flushed.push({ handle, routed, saved });',
     replacement: `{
-        const { known } = folding.work.folded;
-        flushed.push({
-          handle,
-          routed: folding.routed,
-          saved: { ...saved, folded: { ...saved.folded, known } },
-        });
+        const known = parts[index]?.work.folded.known ?? saved.folded.known;
+        flushed.push({ handle, routed, saved: { ...saved, folded: { ...saved.folded, known } } });
       }`,
   },
   {
