@@ -86,6 +86,7 @@ async function damageOne({ postgres }: Cluster, values: readonly unknown[]): Pro
     } catch (error) {
       if (systemClock.monotonic() > deadline) throw error;
     }
+    await sleep(systemClock, POLL_MS);
   }
 }
 

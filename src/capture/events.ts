@@ -49,14 +49,14 @@ export function takeEvents(
   return taken;
 }
 
-/** Each event by itself, until the first that is refused if `stopsAtFirst`. */
+/** Each event by itself; `stopsAtFirst`: until the first that is refused. */
 export function judgeEvents(
   batch: Batch,
   text: string,
   context: RequestContext,
   newUuid: () => EventUuid,
   limits: BatchLimits,
-  stopsAtFirst: boolean,
+  stopsAtFirst = false,
 ): Taken {
   const nameIfAbsent = context.isEngage ? '$identify' : undefined;
   const needsScrub = mayNeedScrub(text);

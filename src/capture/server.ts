@@ -91,8 +91,9 @@ interface Handlers {
 
 function addRoutes(app: UwsApp, handlers: Handlers): void {
   for (const route of ROUTES) {
+    const handle = handlerOf(route, handlers);
     for (const path of pathsOf(route)) {
-      app.any(path, (res, req) => answer(new Exchange(res, req), req, route, handlers));
+      app.any(path, (res, req) => answer(new Exchange(res, req), req, route, handle));
     }
   }
   app.any('/*', (res, req) => {
@@ -101,7 +102,7 @@ function addRoutes(app: UwsApp, handlers: Handlers): void {
   });
 }
 
-function answer(exchange: Exchange, req: HttpRequest, route: Route, handlers: Handlers): void {
+function answer(exchange: Exchange, req: HttpRequest, route: Route, handle: Handler): void {
   const { method } = exchange;
   if (method === 'options') {
     exchange.answer(preflight(allowed(route), req.getHeader('access-control-request-headers')));
@@ -112,15 +113,26 @@ function answer(exchange: Exchange, req: HttpRequest, route: Route, handlers: Ha
     exchange.answer(text('405 Method Not Allowed', fault, { Allow: allowed(route) }));
     return;
   }
-  const { kind } = route;
-  const { events, questions, door } = handlers;
-  if (isEventKind(kind)) void events.handle(exchange, req, dialectOf(route.path, kind));
-  else if (kind === 'recordings') {
+  handle(exchange, req);
+}
+
+type Handler = (exchange: Exchange, req: HttpRequest) => void;
+
+/** Made once for each route: what is the same for all of its requests is not asked again. */
+function handlerOf({ path, kind }: Route, { events, questions, door }: Handlers): Handler {
+  if (isEventKind(kind)) {
+    const start = dialectOf(path, kind);
+    return (exchange, req) => void events.handle(exchange, req, start);
+  }
+  if (kind === 'recordings') {
     // They are not processed here: the body runs past unread.
-    door.discard('session_recording', 1);
-    exchange.answer(ACCEPTED);
-  } else if (kind === 'about') exchange.answer(text('200 OK', ABOUT));
-  else questions.handle(exchange, req, kind);
+    return (exchange) => {
+      door.discard('session_recording', 1);
+      exchange.answer(ACCEPTED);
+    };
+  }
+  if (kind === 'about') return (exchange) => exchange.answer(text('200 OK', ABOUT));
+  return (exchange, req) => questions.handle(exchange, req, kind);
 }
 
 async function listen(app: UwsApp, host: string, port: number): Promise<us_listen_socket> {

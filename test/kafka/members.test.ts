@@ -41,7 +41,7 @@ async function joined(log: EventLog, members: number): Promise<Reader[]> {
 
 const secondsSince = (startedAt: number): number => (performance.now() - startedAt) / 1000;
 
-void t.test('who is killed is replaced once its session is over', async (t) => {
+void t.test('who is killed is replaced within the session timeout and 3 s', async (t) => {
   const prefix = newPrefix();
   const log = await openLogOn(t, hosts, { prefix });
   const [survivor] = await joined(log, 1);
@@ -52,7 +52,7 @@ void t.test('who is killed is replaced once its session is over', async (t) => {
   t.ok(child.kill('SIGKILL'));
   const killedAt = performance.now();
   await until(() => survivor.held.size === PARTITIONS);
-  t.comment(`${secondsSince(killedAt)} s`);
+  t.ok(secondsSince(killedAt) <= LIMITS.kafka.sessionTimeoutMs / 1000 + 3, `${secondsSince(killedAt)} s`);
   const generations = [...survivor.held.values()].map(({ generation }) => generation);
   for (const { generation } of kept) t.ok(generations.includes(generation), 'what it had it kept');
 });
@@ -77,7 +77,7 @@ void t.test('who was stopped for longer than its session loses what it had, and 
   await until(() => held.size === 2 && survivor?.held.size === 2);
 });
 
-void t.test('a planned leave moves its partitions before a session ends, and no others', async (t) => {
+void t.test('a planned leave moves its partitions within 2 s, and no others', async (t) => {
   const log = await openLogOn(t, hosts);
   const readers = [new Reader('shared', [INGESTION_TOPIC]), new Reader('shared', [INGESTION_TOPIC])];
   const subscriptions = [];
@@ -89,7 +89,7 @@ void t.test('a planned leave moves its partitions before a session ends, and no 
   const left = subscriptions[0]?.close();
   t.equal(leaver?.held.size, 0, 'revoked at once');
   await until(() => stayer?.held.size === PARTITIONS);
-  t.ok(secondsSince(leftAt) < LIMITS.kafka.sessionTimeoutMs / 1000, `${secondsSince(leftAt)} s`);
+  t.ok(secondsSince(leftAt) < 2, `${secondsSince(leftAt)} s`);
   await left;
   for (const { partition, generation } of kept) {
     t.equal(stayer?.assignment(partition).generation, generation);
