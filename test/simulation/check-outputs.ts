@@ -57,12 +57,18 @@ function checkFirst(row: EventRow, { person, meeting }: FoldedRecord): string[] 
 }
 
 /** What was never folded had nothing to change. */
-function checkUnfolded({ records, world }: Ran, { folded, oracle }: Followed, { rows }: Outputs): string[] {
+function checkUnfolded(
+  { records, world }: Ran,
+  { folded, oracle }: Followed,
+  { rows, deadLetters }: Outputs,
+): string[] {
   const failures: string[] = [];
+  // Its merge was refused. Who reads the log again, as was asked for, sends its row, as of everything that is done.
+  const refused = new Set(deadLetters.map(({ source }) => source));
   const withRow = new Set(rows.map(({ source }) => source));
   for (const record of records) {
     const source = sourceOf(record);
-    if (folded.has(source) || !withRow.has(source)) continue;
+    if (folded.has(source) || !withRow.has(source) || refused.has(source)) continue;
     const { distinctId, properties } = record.event;
     if (mayChange(record.event, world)) failures.push(`${source} may change something, and was never folded`);
     else if (properties['$process_person_profile'] !== false && !oracle.ids.has(distinctId)) {
