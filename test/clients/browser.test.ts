@@ -39,8 +39,7 @@ t.test('posthog-js in Chromium', async (t) => {
           posthog.capture('looked', { at: 'shoes' });
           posthog.identify('${name}', { plan: 'free' }, { source: 'advert' });
         `);
-        // It does not wait for the next batch, and is compressed in the background:
-        // a page that closes meanwhile takes it along, whoever the host is.
+        // The SDK sends it by itself and compresses it in the background: a page that closes meanwhile takes it along.
         await rowsOf(t, system, () => made('$identify'));
         await visit.page.evaluate(`
           posthog.alias('${name} alias');

@@ -2,7 +2,15 @@
 
 import { asDistinctId, asPersonUuid } from '../../src/event/ids.ts';
 import { type FoldedRecord, type Followed, mayChange, sourceOf, stateOf } from './follow.ts';
-import { ambiguous, canonical, type EventRow, type GroupRow, newest, type Outputs } from './outputs.ts';
+import {
+  ambiguous,
+  canonical,
+  type EventRow,
+  type GroupRow,
+  isTooLarge,
+  newest,
+  type Outputs,
+} from './outputs.ts';
 import type { Ran } from './run.ts';
 import { identityKey } from './sim-store.ts';
 import { EPOCH_MS, TEAM, uuidFor } from './world.ts';
@@ -58,13 +66,13 @@ function checkFirst(row: EventRow, { person, meeting }: FoldedRecord): string[] 
 
 /** What was never folded had nothing to change. */
 function checkUnfolded(
-  { records, world }: Ran,
+  { records, world, replays }: Ran,
   { folded, oracle }: Followed,
   { rows, deadLetters }: Outputs,
 ): string[] {
   const failures: string[] = [];
-  // Its merge was refused. Who reads the log again, as was asked for, sends its row, as of everything that is done.
-  const refused = new Set(deadLetters.map(({ source }) => source));
+  // A refused merge is done. A replay that was asked for sends a row of all that is done.
+  const refused = new Set(replays > 0 ? deadLetters.filter(isTooLarge).map(({ source }) => source) : []);
   const withRow = new Set(rows.map(({ source }) => source));
   for (const record of records) {
     const source = sourceOf(record);

@@ -3,6 +3,7 @@ import type { Metrics } from '../../src/metrics.ts';
 import type { FoldedRecord } from './follow.ts';
 import { sourceOf } from './follow.ts';
 import { otherIdOf } from './oracle.ts';
+import { isTooLarge } from './outputs.ts';
 import type { Ran } from './run.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -80,7 +81,6 @@ export function count(counts: Counts, ran: Ran, { followed, outputs }: Verdict):
 }
 
 const sourceOfRow = ({ source }: { readonly source: string }): string => source;
-const isTooLarge = ({ error }: { readonly error: string }): boolean => error === 'merge_too_large';
 
 /** Merges in whose save events of both persons had waited before. */
 function mergesOfUnsaved({ world }: Ran, folded: ReadonlyMap<string, FoldedRecord>): number {

@@ -49,6 +49,8 @@ export interface DeadLetter {
   readonly error: string;
 }
 
+export const isTooLarge = ({ error }: DeadLetter): boolean => error === 'merge_too_large';
+
 /** Each in the order in which the log took them. */
 export interface Outputs {
   readonly rows: readonly EventRow[];
