@@ -9,8 +9,10 @@ export class Committer {
   #wanted = 0;
   #committed = 0;
   #committing: Promise<void> | undefined;
+  #isFailing = false;
   #closed = false;
 
+  /** `onFailure`: of the first failure, and not again until a commit has been taken. */
   constructor(commit: (offset: number) => Promise<void>, onFailure: (error: unknown) => void) {
     this.#commit = commit;
     this.#onFailure = onFailure;
@@ -41,8 +43,10 @@ export class Committer {
     try {
       await this.#commit(offset);
       this.#committed = offset;
+      this.#isFailing = false;
     } catch (error) {
-      this.#onFailure(error);
+      if (!this.#isFailing) this.#onFailure(error);
+      this.#isFailing = true;
     }
     this.#committing = undefined;
   }
