@@ -8,6 +8,8 @@ import type { Test } from 'tap';
 import type { Books } from '../../src/books.ts';
 import { silentLogger } from '../../src/logger.ts';
 import { startEmbeddedPostgres } from '../../src/storage/embedded/postgres-server.ts';
+import { readBooks } from '../../src/storage/postgres/books.ts';
+import { openPostgres } from '../../src/storage/postgres/pool.ts';
 import { INGESTION_TOPIC } from '../../src/storage/topics.ts';
 import { startKafka } from '../../tools/kafka/broker.ts';
 import { newRunFolder, removeFolder } from '../../tools/kafka/folder.ts';
@@ -116,6 +118,7 @@ export async function provesSpool(t: Test, { events, eventsPerRequest }: Outage)
   await pause(300);
   system.process.kill('SIGKILL');
   await system.process.ended;
+  t.ok((await spooledInBooks(postgres.url)) >= events * 0.5, 'the books know it, though nobody runs');
   await broker.start();
   const restarted = performance.now();
   system = await start();
@@ -155,4 +158,14 @@ export async function provesSpool(t: Test, { events, eventsPerRequest }: Outage)
   }
   const count = clients.reduce((sum, { acknowledged }) => sum + acknowledged.length, 0);
   t.same({ lost, outOfOrder }, { lost: 0, outOfOrder: 0 }, `${count} acknowledged events`);
+}
+
+/** Kafka is away: what it would say is left out. */
+async function spooledInBooks(url: string): Promise<number> {
+  const postgres = openPostgres({ url, logger: silentLogger });
+  try {
+    return (await readBooks(postgres, { identity: () => 'none', offsets: async () => [] })).spooled;
+  } finally {
+    await postgres.close();
+  }
 }
