@@ -25,8 +25,8 @@ interface Pending {
 /** Takes appends one after another, as a lane of Kafka's producer does. */
 export class ChancyLog {
   readonly records: AppendRecord[] = [];
-  /** Values that it refuses for their own sake. */
-  readonly poison = new Set<string>();
+  /** For its own sake. */
+  refuses: (value: string) => boolean = () => false;
   isAway = false;
   /** How often an append gets no answer, half of the time after it was written. */
   failures = 0;
@@ -66,7 +66,7 @@ export class ChancyLog {
       // A request of which nobody hears is sent again, as it stays at the head.
       const isUnheard = this.#chance() < this.failures;
       if (isUnheard && this.#chance() < 0.5) continue;
-      const bad = first.records.find(({ value }) => this.poison.has(Buffer.from(value).toString()));
+      const bad = first.records.find(({ value }) => this.refuses(Buffer.from(value).toString()));
       if (bad !== undefined) {
         this.#queue.shift();
         first.reject(new RangeError('the log refuses a record'));

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -199,7 +199,7 @@ t.test(
   async (t) => {
     const world = new World(await folder(t), chanceOf(3));
     const process = await Process.start(world);
-    world.log.poison.add('bad');
+    world.log.refuses = (value) => value === 'bad';
     const batch = ['a', 'bad', 'b', 'c'].map((value) => make('ann', value));
     await process.log.append(batch);
     await process.log.append([make('ann', 'd')]);
@@ -219,6 +219,36 @@ t.test(
     await process.log.close();
   },
 );
+
+t.test('where even its dead letter is refused, its file is put aside, and holds nobody up', async (t) => {
+  const world = new World(await folder(t), chanceOf(5));
+  const process = await Process.start(world);
+  world.log.refuses = (value) => value.includes('bad');
+  await process.log.append(['a', 'bad', 'b'].map((value) => make('ann', value)));
+  await until(() => process.log.mode === 'direct');
+  t.strictSame([...new Set(valuesOf(world.log.records))], ['a', 'b']);
+  t.equal(world.deadLetters, 0);
+  t.match(await readdir(world.dir), [/^0000000000000001\.spool\..*\.aside$/]);
+  await process.log.close();
+});
+
+t.test('a file that cannot be read any more is put aside, and the others are sent', async (t) => {
+  const world = new World(await folder(t), chanceOf(6));
+  world.log.isAway = true;
+  const first = await Process.start(world);
+  for (let number = 0; number < 30; number++) await first.log.append([make('ann', `${number}`)]);
+  await first.log.close();
+  const [lost = ''] = (await readdir(world.dir)).toSorted();
+  await rm(join(world.dir, lost));
+  await mkdir(join(world.dir, lost));
+  const second = await Process.start(world);
+  world.log.isAway = false;
+  await until(() => second.log.mode === 'direct');
+  const values = [...new Set(valuesOf(world.log.records))].map(Number);
+  t.ok(values.length > 10 && values.at(-1) === 29, `${values}`);
+  t.match(await readdir(world.dir), [new RegExp(`^${lost}.*\\.aside$`)]);
+  await second.log.close();
+});
 
 t.test('the door answers 200 from the spool and 503 past its bound; depth and age are told', async (t) => {
   const dir = await folder(t);

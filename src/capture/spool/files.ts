@@ -1,4 +1,5 @@
 /** The spool's folder: its files, and what is durable of them. */
+import { randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -50,7 +51,8 @@ export function spoolFiles(dir: string): SpoolFiles {
     truncate: (number, bytes) => truncate(pathOf(number), bytes),
     remove: (number) => rm(pathOf(number), { force: true }),
     async putAside(number) {
-      const path = `${pathOf(number)}.aside`;
+      // Numbers begin anew when the folder is empty: an earlier file of this one must stay.
+      const path = `${pathOf(number)}.${randomUUID()}.aside`;
       await rename(pathOf(number), path);
       return path;
     },

@@ -174,7 +174,13 @@ export class Spool {
 
   async #adopt(number: number, isLast: boolean): Promise<void> {
     const { files, logger } = this.#options;
-    const bytes = await files.read(number);
+    const bytes = await files.read(number).catch((error: unknown) => {
+      logger.error({ number, error: String(error) }, 'a file of the spool cannot be read: it is put aside');
+    });
+    if (bytes === undefined) {
+      await files.putAside(number);
+      return;
+    }
     const { payloads, end, damagedBytes } = scan(bytes);
     const [first] = payloads;
     const torn = bytes.length - end;
