@@ -26,6 +26,8 @@ WORKDIR /app
 COPY --from=packages /app/node_modules node_modules
 COPY package.json tsconfig.json ./
 COPY src src
+# Where capture keeps events while Kafka is away; give it a volume.
+RUN mkdir data && chown node:node data
 USER node
 EXPOSE 8000 8010
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \

@@ -12,7 +12,7 @@ export interface Books {
   readonly dropped: Readonly<Record<string, number>>;
   /** (read position − first) − fates − held − in flight, summed: always 0. */
   readonly imbalance: number;
-  /** Events in the disk spool at the door; there is none yet. */
+  /** Events in the disk spools at the doors, as each of them said last. */
   readonly spooled: number;
   readonly door: {
     readonly refused: Readonly<Record<string, number>>;

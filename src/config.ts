@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { ingestionOf, mixProblems, rolesOf } from './config-mix.ts';
-import { type Ingestion, type Role, SETTINGS, type Setting, UNSUPPORTED } from './settings.ts';
+import { type Ingestion, type Role, SETTINGS, type Setting } from './settings.ts';
 
 type ValueOf<S> = S extends Setting<infer T> ? T : never;
 export type Values = { readonly [Key in keyof typeof SETTINGS]: ValueOf<(typeof SETTINGS)[Key]> };
@@ -49,7 +49,7 @@ function readDotEnv(path: string): Environment {
 
 /** Throws `ConfigError` with every problem at once. An empty value counts as unset. */
 export function readConfig(environment: Environment): Config {
-  const problems = [...unknownNames(environment), ...unsupported(environment)];
+  const problems = unknownNames(environment);
   const read = (setting: Setting<unknown>): unknown => {
     const given = environment[setting.name]?.trim();
     if (!given) return setting.default;
@@ -85,11 +85,4 @@ function unknownNames(environment: Environment): string[] {
       const got = JSON.stringify(environment[name]);
       return `${name} is ${got}, but there is no such setting: there are ${known.join(', ')}`;
     });
-}
-
-function unsupported(environment: Environment): string[] {
-  return UNSUPPORTED.filter(({ name, harmless }) => {
-    const given = environment[name]?.trim();
-    return given && given !== harmless;
-  }).map(({ name, instead }) => `${name} is not supported by this version: ${instead}`);
 }

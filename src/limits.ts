@@ -34,6 +34,29 @@ export const LIMITS = {
     /** How long requests may still take when capture closes. */
     closeGraceMs: 2_000,
   },
+  /** What capture keeps on its disk while Kafka does not take it; `SPOOL_MB` bounds it. */
+  spool: {
+    /** How long the log may take for an append before events go to the disk. */
+    appendTimeoutMs: 2_000,
+    /** A file that has so many bytes is followed by another one. */
+    segmentBytesMax: 8 * MIB,
+    /** Bytes of one write with its fsync. */
+    groupBytesMax: 8 * MIB,
+    /** Records and bytes of one append from the disk to the log. */
+    drainRecordsMax: 1_000,
+    drainBytesMax: 1 * MIB,
+    /** With so little left on the disk new events wait until the log has it, and so long at most. */
+    switchBytesMax: 1 * MIB,
+    switchTimeoutMs: 2_000,
+    retryBackoffMinMs: 100,
+    retryBackoffMaxMs: 2_000,
+    /** Tries to read a file; then it is put aside. */
+    readTriesMax: 5,
+    /** Between two notes of how much is there. */
+    reportEveryMs: 1_000,
+    /** How long a stop waits for what is on its way to the disk, or for such a note. */
+    closeMs: 1_000,
+  },
   /** Questions for feature flags that are handed to a PostHog host. */
   flags: {
     /** Clients wait 3 s themselves. */

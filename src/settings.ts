@@ -220,6 +220,14 @@ export const SETTINGS = {
     meaning: "Bound of the worker's cache of persons",
     read: integer(1, 65_536),
   }),
+  spoolMb: setting({
+    name: 'SPOOL_MB',
+    default: 1024,
+    takes: 'a whole number of megabytes, 0 to 65536 (0: no spool)',
+    meaning:
+      'With Kafka: bound of the events that capture keeps in `TRIBUTARY_DATA_DIR/spool` while the brokers are away; past it 503',
+    read: integer(0, 65_536),
+  }),
   trustedProxies: setting<readonly string[]>({
     name: 'TRUSTED_PROXIES',
     default: ['127.0.0.0/8', '::1/128'],
@@ -253,11 +261,6 @@ export const SETTINGS = {
     read: (value) => LOG_LEVELS.find((level) => level === value.toLowerCase()),
   }),
 } as const;
-
-/** Settings of the interface that this version cannot serve, with the one value (if any) that asks for nothing. */
-export const UNSUPPORTED: readonly { name: string; harmless?: string; instead: string }[] = [
-  { name: 'SPOOL_MB', instead: 'leave it unset, there is no spool' },
-];
 
 /** A Markdown table of all settings, for the README. */
 export function settingsMarkdown(): string {

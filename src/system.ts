@@ -7,7 +7,7 @@ import { startConsole } from './console/server.ts';
 import type { Environment } from './environment.ts';
 import { LIMITS } from './limits.ts';
 import type { Parts } from './parts.ts';
-import { startCaptureRole } from './roles/capture.ts';
+import { type CaptureRole, startCaptureRole } from './roles/capture.ts';
 import { consoleSources, type Running } from './roles/console.ts';
 import { startRefusedWatch } from './roles/engine.ts';
 import { startLoaderRole } from './roles/loader.ts';
@@ -63,11 +63,12 @@ export async function startSystem(config: Config, parts: Parts, environment: Env
     ? await startWorkerRole(config, parts, environment, stores, teams)
     : undefined;
   const lagWatch = worker && (await startLagWatch(config, parts, environment, stores, worker));
-  const capturePort = runs('capture')
+  const capture = runs('capture')
     ? await openTheDoor(config, parts, environment, stores, teams, worker)
     : undefined;
+  const capturePort = capture?.port;
   const captureUrl = capturePort === undefined ? undefined : urlOf(config.captureHost, capturePort);
-  const running = { worker, lagWatch, loader, refusedWatch };
+  const running = { capture, worker, lagWatch, loader, refusedWatch };
   const consolePort = await openConsole(config, parts, environment, stores, running, captureUrl);
   if (usesDataDir(config)) {
     await writeRunning(config.dataDir, {
@@ -86,7 +87,6 @@ export async function startSystem(config: Config, parts: Parts, environment: Env
   };
 }
 
-/** Gives the port where SDKs post. */
 async function openTheDoor(
   config: Config,
   parts: Parts,
@@ -94,12 +94,12 @@ async function openTheDoor(
   stores: Stores,
   teams: TeamStore,
   worker: Worker | undefined,
-): Promise<number> {
+): Promise<CaptureRole> {
   // Else events that come at once meet partitions one after another, in no order that anybody would expect.
   if (worker) {
     await Promise.race([worker.taken(), sleep(environment.clock, LIMITS.process.takeTimeoutMs)]);
   }
-  return (await startCaptureRole(config, parts, environment, stores, teams)).port;
+  return startCaptureRole(config, parts, environment, stores, teams);
 }
 
 /** Gives its port. */

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
 import { ConfigError, type Environment, loadConfig, readConfig } from '../src/config.ts';
-import { SETTINGS, type Setting, settingsHelp, settingsMarkdown, UNSUPPORTED } from '../src/settings.ts';
+import { SETTINGS, type Setting, settingsHelp, settingsMarkdown } from '../src/settings.ts';
 
 const TABLE: readonly Setting<unknown>[] = Object.values(SETTINGS);
 
@@ -36,6 +36,7 @@ t.test('without any setting everything has its default, and an empty value count
       bufferConversionSeconds: 60,
       holdMb: 256,
       personCacheMb: 256,
+      spoolMb: 1024,
       trustedProxies: ['127.0.0.0/8', '::1/128'],
       logLevel: 'info',
     });
@@ -80,6 +81,7 @@ t.test('every setting is read, and says what it takes when it does not fit', asy
     bufferConversionSeconds: ['0', 0, '3601'],
     holdMb: ['65536', 65_536, '0'],
     personCacheMb: ['512', 512, '1.5'],
+    spoolMb: ['0', 0, '65537'],
     trustedProxies: ['10.0.0.0/8, ::1', ['10.0.0.0/8', '::1'], '10.0.0.0/33'],
     witness: ['on', true, 'maybe'],
     flagsProxyUrl: ['https://us.i.posthog.com', 'https://us.i.posthog.com', 'us.i.posthog.com'],
@@ -118,22 +120,14 @@ t.test('all problems are told at once, unknown names among them', async (t) => {
     TRIBUTARY_DATADIR: '/tmp/x',
     CAPTURE_PORT: 'http',
     LOG_LEVEL: 'loud',
-    SPOOL_MB: '77',
+    SPOOL_MB: 'much',
   });
   t.same(
     found.map((problem) => problem.split(' ')[0]),
-    ['TRIBUTARY_DATADIR', 'SPOOL_MB', 'CAPTURE_PORT', 'LOG_LEVEL'],
+    ['TRIBUTARY_DATADIR', 'CAPTURE_PORT', 'SPOOL_MB', 'LOG_LEVEL'],
   );
   t.match(found[0], 'TRIBUTARY_DATA_DIR');
-  t.equal(found[1], 'SPOOL_MB is not supported by this version: leave it unset, there is no spool');
-  t.equal(found[2], 'CAPTURE_PORT is "http": it takes a port, 0 to 65535 (0: any free one)');
-});
-
-t.test('what this version cannot serve is refused, unless it asks for nothing', async (t) => {
-  for (const { name, harmless } of UNSUPPORTED) {
-    t.match(problems({ [name]: '77' }), [`${name} is not supported by this version`]);
-    if (harmless !== undefined) t.same(problems({ [name]: harmless }), []);
-  }
+  t.equal(found[1], 'CAPTURE_PORT is "http": it takes a port, 0 to 65535 (0: any free one)');
 });
 
 const KAFKA = { KAFKA_HOSTS: 'k1:9092,k2:9092' };

@@ -10,7 +10,7 @@ import { parseRows } from '../../src/cli/client.ts';
 import type { Row } from '../../src/cli/terminal.ts';
 import { sleep, systemClock } from '../../src/clock.ts';
 import type { Database } from '../../src/console/server.ts';
-import { SETTINGS, UNSUPPORTED } from '../../src/settings.ts';
+import { SETTINGS } from '../../src/settings.ts';
 import { readRunning } from '../../src/storage/embedded/data-dir.ts';
 import { stopOrphanedPostgres } from '../../src/storage/embedded/postgres-server.ts';
 import { STORE_FOLDERS } from '../../src/stores.ts';
@@ -47,7 +47,7 @@ export class System {
     this.captureUrl = `http://127.0.0.1:${capturePort}`;
     this.#consoleUrl = `http://127.0.0.1:${consolePort}`;
     // Empty counts as unset: settings of this shell, or of `.env`, must not reach the system.
-    const unset = [...Object.values(SETTINGS), ...UNSUPPORTED].map(({ name }) => [name, '']);
+    const unset = Object.values(SETTINGS).map(({ name }) => [name, '']);
     this.#environment = {
       ...startEnvironment(),
       ...Object.fromEntries(unset),

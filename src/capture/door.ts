@@ -30,7 +30,10 @@ export class Door {
       'Events taken and kept nowhere',
       ['reason'],
     );
-    this.#eventsTotal = metrics.counter('tributary_capture_events_total', 'Events appended to the log');
+    this.#eventsTotal = metrics.counter(
+      'tributary_capture_events_total',
+      'Events that are durable, on the log or in the spool',
+    );
     this.#requestSeconds = metrics.histogram(
       'tributary_capture_request_seconds',
       'Time from the first byte of a request to its answer',

@@ -2,9 +2,8 @@
 import type { Clock } from '../clock.ts';
 import type { EventUuid } from '../event/ids.ts';
 import type { Logger } from '../logger.ts';
-import type { EventLog } from '../storage/event-log.ts';
 import type { TeamStore } from '../storage/team-store.ts';
-import { append } from './append.ts';
+import { type Appender, append } from './append.ts';
 import { type ClientIp, forwardedFor } from './client-ip.ts';
 import { type DecodeLimits, decodeBody } from './decode.ts';
 import type { Dialect, StartDialect } from './dialect.ts';
@@ -24,7 +23,7 @@ export interface CaptureLimits extends BodyLimits, DecodeLimits, BatchLimits {
 }
 
 export interface EventsRouteOptions {
-  readonly log: Pick<EventLog, 'append'>;
+  readonly log: Appender;
   readonly teams: TeamStore;
   readonly clock: Clock;
   readonly newUuid: () => EventUuid;

@@ -5,9 +5,9 @@ import type { EventUuid } from '../event/ids.ts';
 import { LIMITS } from '../limits.ts';
 import type { Logger } from '../logger.ts';
 import type { Metrics } from '../metrics.ts';
-import type { EventLog } from '../storage/event-log.ts';
 import type { TeamStore } from '../storage/team-store.ts';
 import { ACCEPTED, preflight, text } from './answers.ts';
+import type { Appender } from './append.ts';
 import { clientIp } from './client-ip.ts';
 import { dialectOf } from './dialects.ts';
 import { Door, type DoorCounts } from './door.ts';
@@ -32,7 +32,7 @@ export interface CaptureOptions {
   readonly host: string;
   /** 0: any that is free. */
   readonly port: number;
-  readonly log: Pick<EventLog, 'append'>;
+  readonly log: Appender;
   readonly teams: TeamStore;
   readonly clock: Clock;
   readonly newUuid: () => EventUuid;

@@ -45,6 +45,12 @@ const ADVICE: Readonly<Record<DeadLetterReason, Advice>> = {
     remedy:
       'Mend what ClickHouse complains about, then replay: the row is made again, and nothing is folded twice.',
   },
+  refused_by_log: {
+    means:
+      'Kafka refused the record of the event for its own sake (its size, its time). It never reached the worker.',
+    remedy:
+      'Mend what Kafka complains about: max.message.bytes and message.timestamp.after.max.ms of events_plugin_ingestion.',
+  },
 };
 
 /** Everything about one. */

@@ -88,6 +88,7 @@ const NO_EVENT = 'what it keeps is not an event';
 const NOT_KEPT: Readonly<Record<string, string>> = {
   malformed_record: 'its record is no event',
   row_too_large: 'only the first bytes of its row were kept',
+  refused_by_log: 'the log refused its record, and would again',
   lost_by_retention: 'its record had left the log before it was read',
 } satisfies Partial<Record<DeadLetterReason, string>>;
 

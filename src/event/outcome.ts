@@ -25,6 +25,7 @@ export const DEAD_LETTER_REASONS = [
   'row_too_large',
   'refused_by_postgres',
   'refused_by_clickhouse',
+  'refused_by_log',
 ] as const;
 export type DeadLetterReason = (typeof DEAD_LETTER_REASONS)[number];
 

@@ -12,9 +12,11 @@ import type { RefusedWatch } from '../loader/refused-watch.ts';
 import { type ClickHouse, QueryRefusedError } from '../storage/clickhouse-port.ts';
 import { readBooks } from '../storage/postgres/books.ts';
 import { readOnlyQuery } from '../storage/postgres/query.ts';
+import type { CaptureRole } from './capture.ts';
 import type { Stores } from './stores.ts';
 
 export interface Running {
+  readonly capture: CaptureRole | undefined;
   readonly worker: Worker | undefined;
   /** Where the worker is. */
   readonly lagWatch: LagWatch | undefined;
@@ -62,13 +64,13 @@ export function consoleSources(
 }
 
 /**
- * Capture is ready while it can append: a project that cannot be asked for is judged later. A worker needs Postgres
- * as well, a loader ClickHouse.
+ * Capture is ready while it can append, to the log or to its spool: a project that cannot be asked for is judged later. A
+ * worker needs the log and Postgres, a loader the log and ClickHouse.
  */
 function readiness(
   clock: Environment['clock'],
   { postgres: { postgres, ready }, log, clickhouse }: Stores,
-  { worker, loader, refusedWatch }: Running,
+  { capture, worker, loader, refusedWatch }: Running,
 ): () => Promise<readonly Check[]> {
   const askPostgres = asking('Postgres', clock, async () => {
     const { ok, detail } = ready();
@@ -76,6 +78,11 @@ function readiness(
     await postgres.query('SELECT 1');
   });
   const askClickHouse = asking('ClickHouse', clock, async () => clickhouse?.ping());
+  const logHealth = (): Health => {
+    const own = log.ready();
+    const isNeeded = worker !== undefined || loader !== undefined;
+    return isNeeded && !own.ok ? own : (capture?.ready() ?? own);
+  };
   return async () => {
     const asked = await Promise.all([
       ...(worker ? [askPostgres()] : []),
@@ -84,7 +91,7 @@ function readiness(
     return [
       ...(worker ? [named('worker', worker.ready())] : []),
       ...(loader ? [named('loader', loader.ready())] : []),
-      named('log', log.ready()),
+      named('log', logHealth()),
       ...asked,
       // ClickHouse's own work, which goes on without this process.
       ...(refusedWatch ? [{ ...named('ClickHouse by Kafka tables', refusedWatch.ready()), ok: true }] : []),

@@ -89,9 +89,10 @@ export interface EventLog {
   /**
    * Resolves once every record is durable (fsynced here, in sync with acks=all elsewhere), with their positions
    * in the order given. Records of one call and one partition get rising offsets. Rejects with `LogFullError`
-   * (bound reached, nothing written) or `LogUnavailableError` (outcome unknown).
+   * (bound reached, nothing written) or `LogUnavailableError` (outcome unknown); on Kafka with `RangeError` when a record
+   * is refused for its own sake. `signal`: what is not on its way when it is aborted need not be sent any more.
    */
-  append(records: readonly AppendRecord[]): Promise<readonly Position[]>;
+  append(records: readonly AppendRecord[], signal?: AbortSignal): Promise<readonly Position[]>;
   subscribe(subscriber: Subscriber): Promise<Subscription>;
   /** Every record of `topics` appended from now on (the position is fixed when this resolves), without a group. */
   tail(topics: readonly Topic[], onRecords: (records: readonly LogRecord[]) => void): Promise<TailHandle>;

@@ -39,6 +39,7 @@ t.test('reasons come from closed lists: these are all for which an event has no 
     'row_too_large',
     'refused_by_postgres',
     'refused_by_clickhouse',
+    'refused_by_log',
   ]);
 });
 

@@ -33,6 +33,7 @@ t.test('the services as they are in the file take events and show their rows', a
     DATABASE_URL: postgres.url,
     CLICKHOUSE_URL: bridge.url,
     CAPTURE_HOST: '127.0.0.1',
+    TRIBUTARY_DATA_DIR: `${dir}/data`,
     LOG_LEVEL: 'debug',
     CONSOLE_HOST: '127.0.0.1',
     CAPTURE_PORT: '0',

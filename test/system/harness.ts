@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
 import type { Books } from '../../src/books.ts';
-import { SETTINGS, UNSUPPORTED } from '../../src/settings.ts';
+import { SETTINGS } from '../../src/settings.ts';
 import { readRunning } from '../../src/storage/embedded/data-dir.ts';
 import { stopOrphanedPostgres } from '../../src/storage/embedded/postgres-server.ts';
 import { STORE_FOLDERS } from '../../src/stores.ts';
@@ -108,7 +108,7 @@ async function clear(parent: string): Promise<void> {
  * is held, unless the test says so; an empty value means the default.
  */
 function environment(settings: Environment): NodeJS.ProcessEnv {
-  const names = [...Object.values(SETTINGS), ...UNSUPPORTED].map(({ name }) => name);
+  const names = Object.values(SETTINGS).map(({ name }) => name);
   const unset = Object.fromEntries(names.map((name) => [name, '']));
   const { NODE_OPTIONS: _options, ...inherited } = process.env;
   const ours = { CAPTURE_PORT: '0', CONSOLE_PORT: '0', BUFFER_CONVERSION_SECONDS: '0' };

@@ -142,9 +142,9 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<EventLog> 
       return countOf(topic);
     },
 
-    async append(records) {
+    async append(records, signal) {
       assertOpen();
-      return producer.append(place(records));
+      return producer.append(place(records), signal);
     },
 
     async subscribe(subscriber) {

@@ -51,12 +51,12 @@ export class Lane {
   }
 
   /** Forgets what nobody waits for any more. Returns the bytes of it. */
-  dropSettled(): number {
+  dropOver(): number {
     let bytes = 0;
-    if (!this.entries.some(({ append }) => append.isSettled)) return bytes;
+    if (!this.entries.some(({ append }) => append.isOver)) return bytes;
     this.entries = this.entries.filter((entry) => {
-      if (entry.append.isSettled) bytes += entry.bytes;
-      return !entry.append.isSettled;
+      if (entry.append.isOver) bytes += entry.bytes;
+      return !entry.append.isOver;
     });
     return bytes;
   }

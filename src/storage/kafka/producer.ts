@@ -56,7 +56,7 @@ export class Producer {
     this.#surroundings = surroundings;
   }
 
-  async append(records: readonly PlacedRecord[]): Promise<readonly Position[]> {
+  async append(records: readonly PlacedRecord[], signal?: AbortSignal): Promise<readonly Position[]> {
     if (records.length === 0) return [];
     const { clock, limits } = this.#surroundings;
     const messages = records.map(toMessage);
@@ -66,16 +66,18 @@ export class Producer {
       throw new LogFullError('Too many bytes are waiting for Kafka.');
     }
     return new Promise((resolve, reject) => {
-      const append = new PendingAppend(records.length, clock.monotonic() + limits.appendTimeoutMs, {
-        resolve: (positions) => {
+      const settle = {
+        resolve: (positions: readonly Position[]) => {
           this.#pending.delete(append);
           resolve(positions);
         },
-        reject: (error) => {
+        reject: (error: Error) => {
           this.#pending.delete(append);
           reject(error);
         },
-      });
+      };
+      const deadline = clock.monotonic() + limits.appendTimeoutMs;
+      const append = new PendingAppend(records.length, deadline, settle, signal);
       for (const [index, message] of messages.entries()) {
         const { topicName = '', partition = 0 } = records[index] ?? {};
         this.#laneOf(topicName, partition).entries.push({ append, index, message, bytes: sizes[index] ?? 0 });
@@ -132,7 +134,7 @@ export class Producer {
     let bytes = 0;
     // Of those that there are now: a lane that is put at the end of the line would have another turn.
     for (const [name, lane] of [...this.#lanes]) {
-      this.#countBytes(-lane.dropSettled());
+      this.#countBytes(-lane.dropOver());
       if (lane.entries.length === 0 || lane.retryAt > now) continue;
       if (records >= limits.requestRecordsMax || bytes >= limits.requestBytesMax) break;
       const entries = lane.take(limits.requestRecordsMax - records);

@@ -23,6 +23,12 @@ const READ_DOOR = 'SELECT kind, reason, count FROM tributary_door';
 const ADD_DOOR = `
   INSERT INTO tributary_door (kind, reason, count) SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
   ON CONFLICT (kind, reason) DO UPDATE SET count = tributary_door.count + excluded.count`;
+/** Of the kind `spooled` the reason is the spool's id, and the count what is in it. */
+const SPOOLED = 'spooled';
+const SET_SPOOLED = `
+  INSERT INTO tributary_door (kind, reason, count) VALUES ('${SPOOLED}', $1, $2)
+  ON CONFLICT (kind, reason) DO UPDATE SET count = excluded.count`;
+const FORGET_SPOOLED = `DELETE FROM tributary_door WHERE kind = '${SPOOLED}' AND reason = $1`;
 const ADD_REFUSED = `
   INSERT INTO tributary_refused_row (log_id, source, reason)
   SELECT $1, source, $3 FROM unnest($2::text[]) AS source ON CONFLICT DO NOTHING`;
@@ -69,7 +75,7 @@ export async function readBooks(
     dead_lettered: Object.fromEntries(deadLettered),
     dropped: reasonsOf(fates, 'drop'),
     imbalance: read - settled - held - inFlight,
-    spooled: 0,
+    spooled: door.filter(({ kind }) => kind === SPOOLED).reduce((sum, { count }) => sum + count, 0),
     door: {
       refused: doorOf(door, 'refused'),
       dead_lettered: doorOf(door, 'dead_lettered'),
@@ -110,6 +116,12 @@ export async function recordDoor(postgres: Postgres, counts: readonly DoorCount[
     counts.map(({ reason }) => reason),
     counts.map(({ count }) => count),
   ]);
+}
+
+/** How many events are in the spool of this id now. */
+export async function recordSpooled(postgres: Postgres, spoolId: string, events: number): Promise<void> {
+  if (events === 0) await postgres.query(FORGET_SPOOLED, [spoolId]);
+  else await postgres.query(SET_SPOOLED, [spoolId, events]);
 }
 
 /** `source`: `<partition>:<offset>` of the ingestion record. A repeat of the row is not counted twice. */
