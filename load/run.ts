@@ -7,9 +7,10 @@ import { randomBytes } from 'node:crypto';
 import { appendFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ConsoleClient } from '../src/cli/client.ts';
+import { ConsoleClient, causeOf } from '../src/cli/client.ts';
 import { runCommand, UsageError } from '../src/cli/command.ts';
 import type { Config } from '../src/config.ts';
+import { DATABASES } from '../src/console/server.ts';
 import { findK6 } from '../tools/k6.ts';
 import { type LoadRun, readAnswers } from './support/answers.ts';
 import { balance } from './support/balance.ts';
@@ -24,6 +25,7 @@ import { startThree } from './support/three.ts';
 const SCRIPTS = ['steady', 'signup', 'browser', 'bad-traffic'];
 const VARIABLES = ['TOKEN', 'RATE', 'DURATION', 'PERSONS', 'BATCH', 'BAD_PERCENT', 'P99_MS'];
 const TOKEN = 'phc_tributary_dev';
+const SETTLE_SECONDS = 180;
 
 const HELP = `Usage: npm run load -- SCRIPT [--processes 3]
        npm run load -- check FILE
@@ -43,7 +45,7 @@ drop. Without HOST it starts a system of its own and removes it afterwards.
 Environment: HOST and CONSOLE, a system that runs (http://127.0.0.1:8000 and :8010; CONSOLE_TOKEN),
 which gets no other events meanwhile, or SHARED=on; TOKEN (${TOKEN}); RATE (50 requests, sign-ups or
 visits a second); DURATION (15s); PERSONS (200); BATCH (1 event a request); BAD_PERCENT (30);
-P99_MS (500, for answers).
+P99_MS (500, for answers); SETTLE_SECONDS (180: how long everything may take to be a row).
 
   RATE=200 BATCH=20 DURATION=30s npm run load -- steady
 `;
@@ -106,7 +108,13 @@ async function findTarget(config: Config, { isCheck, script, processes, report }
       books: () => observed.books(),
       query: (sql, database = 'clickhouse') => observed.query(database, sql),
     };
-    return { captureUrl, consoleUrl, observed: client, isAlone: SHARED !== 'on', remove: async () => {} };
+    return {
+      captureUrl,
+      consoleUrl,
+      observed: client,
+      isAlone: !isCheck && SHARED !== 'on',
+      remove: async () => {},
+    };
   }
   // Only sign-ups need the hold; others would wait for its end.
   const settings = { BUFFER_CONVERSION_SECONDS: script === 'signup' ? '60' : '0' };
@@ -134,6 +142,7 @@ interface Loading {
 }
 
 async function load(target: Target, { script, folder, report }: Loading): Promise<LoadResult> {
+  await tryOut(target);
   const k6 = await findK6(report);
   const runId = randomBytes(6).toString('hex');
   const given = VARIABLES.flatMap((name) => {
@@ -152,12 +161,22 @@ async function load(target: Target, { script, folder, report }: Loading): Promis
   return prove(target, await readAnswers(result.answersFile), result);
 }
 
+/** Before the load, not after it. Rejects with what does not answer, or why not. */
+async function tryOut({ captureUrl, observed }: Target): Promise<void> {
+  await fetch(captureUrl).catch((error: unknown) => {
+    throw new UsageError(`capture at ${captureUrl} does not answer: ${causeOf(error)}`);
+  });
+  await observed.books();
+  for (const database of DATABASES) await observed.query('SELECT 1', database);
+}
+
 async function prove(
   { observed, isAlone }: Target,
   run: LoadRun,
   k6?: Pick<Awaited<ReturnType<typeof runK6>>, 'summary' | 'failedThresholds'>,
 ): Promise<LoadResult> {
-  const balanced = await balance(observed, run, isAlone);
+  const settleMs = Number(process.env['SETTLE_SECONDS'] || SETTLE_SECONDS) * 1_000;
+  const balanced = await balance(observed, run, isAlone, settleMs);
   const persons = run.script === 'signup' ? await signupPersons(observed, run) : undefined;
   return {
     run,

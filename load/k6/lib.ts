@@ -96,7 +96,10 @@ export function begin(script: string): Run {
   const at = __ENV['CONSOLE'];
   if (at) {
     const books = http.get(`${at.replace(/\/+$/, '')}/_ledger`);
-    if (books.status !== 200) throw new Error(`the console at ${at} answered ${books.status}`);
+    if (books.status !== 200)
+      throw new Error(
+        `the console at ${at} ${books.status === 0 ? 'does not answer' : `answered ${books.status}`}`,
+      );
     console.log(`books ${String(books.body).trim()}`);
   }
   return { id };

@@ -18,7 +18,6 @@ export interface Balance {
   readonly notes: readonly string[];
 }
 
-const SETTLE_MS = 180_000;
 /** How long to wait for others' events that do not concern this run. */
 const OTHERS_MS = 20_000;
 const POLL_MS = 1_000;
@@ -28,7 +27,7 @@ export async function balance(
   system: Observed,
   run: LoadRun,
   isAlone: boolean,
-  settleMs = SETTLE_MS,
+  settleMs: number,
 ): Promise<Balance> {
   const startedAt = systemClock.monotonic();
   for (;;) {
