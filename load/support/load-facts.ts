@@ -2,9 +2,11 @@
 import type { LoadRun } from './answers.ts';
 import { ofRun } from './fates.ts';
 import type { Observed } from './proof.ts';
+import { SLOW_STEP } from './slow-clients.ts';
 
 export interface Waits {
   readonly step: number;
+  /** What the script sends in this step. */
   readonly event: string;
   readonly rows: number;
   /** From the arrival at the door until ClickHouse had the row. */
@@ -13,15 +15,23 @@ export interface Waits {
   readonly maxMs: number;
 }
 
+/** By script and step. */
+const STEPS: Readonly<Record<string, readonly string[]>> = {
+  steady: ['events'],
+  signup: ['$pageview', 'signed up', '$identify'],
+  browser: ['$pageview', '$identify', 'clicks', '$pageleave'],
+  'bad-traffic': ['good ones', 'refused', 'given up'],
+};
+
 export async function waits(system: Observed, run: LoadRun): Promise<readonly Waits[]> {
   const rows = await system.query(`
-    SELECT step, any(event) AS name, count() AS rows, quantilesExact(0.5, 0.99)(ms) AS some, max(ms) AS most
-    FROM (${ofRun(run.id, 'events FINAL', 'uuid', ", event, dateDiff('millisecond', timestamp, inserted_at) AS ms")})
+    SELECT step, count() AS rows, quantilesExact(0.5, 0.99)(ms) AS some, max(ms) AS most
+    FROM (${ofRun(run.id, 'events FINAL', 'uuid', ", dateDiff('millisecond', timestamp, inserted_at) AS ms")})
     GROUP BY step ORDER BY step`);
   return rows.map((row) => {
     const [p50Ms, p99Ms] = Array.isArray(row['some']) ? row['some'].map(Number) : [];
     const step = Number(row['step']);
-    const event = run.script === 'signup' ? String(row['name']) : `step ${step}`;
+    const event = STEPS[run.script]?.[step] ?? (step === SLOW_STEP ? 'slow clients' : `step ${step}`);
     return {
       step,
       event,

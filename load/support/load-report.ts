@@ -107,7 +107,7 @@ function books({ before }: LoadRun, { after }: Balance): Fact[] {
     line('dropped', (of) => sum(of.dropped)),
     line('waiting, held, in flight', (of) => of.waiting + of.held + of.in_flight),
     line('imbalance', (of) => of.imbalance),
-    ...(sum(refused) === 0 ? [] : [['books: refused', reasons(refused)] as const]),
+    ...Object.entries(refused).map(([reason, of]): Fact => [`refused: ${reason}`, count(of)]),
   ];
 }
 

@@ -16,7 +16,7 @@ export interface SlowOptions {
 
 const CLIENTS = 6;
 /** The step that no script uses. */
-const STEP = 15;
+export const SLOW_STEP = 15;
 const PIECES = 10;
 const PIECE_EVERY_MS = 250;
 const LEAVES_EVERY = 3;
@@ -31,7 +31,7 @@ export function startSlowClients({ captureUrl, token, runId }: SlowOptions): Slo
       const number = next++;
       const body = Buffer.from(JSON.stringify(slowEvent(token, runId, number)));
       const leaves = number % LEAVES_EVERY === LEAVES_EVERY - 1;
-      lines.push(`${await postSlowly(`${captureUrl}/i/v0/e`, body, leaves)} ${STEP} ${number} 1`);
+      lines.push(`${await postSlowly(`${captureUrl}/i/v0/e`, body, leaves)} ${SLOW_STEP} ${number} 1`);
       await sleep(systemClock, PIECE_EVERY_MS);
     }
   };
@@ -49,7 +49,7 @@ function slowEvent(token: string, runId: string, number: number): object {
   const distinct_id = `load-${runId}-slow-${number % CLIENTS}`;
   return {
     api_key: token,
-    uuid: `${runId.slice(0, 8)}-${runId.slice(8)}-8000-8${hex(STEP, 3)}-${hex(number, 12)}`,
+    uuid: `${runId.slice(0, 8)}-${runId.slice(8)}-8000-8${hex(SLOW_STEP, 3)}-${hex(number, 12)}`,
     event: 'came slowly',
     distinct_id,
     properties: { $device_id: distinct_id, $lib: 'slow' },
