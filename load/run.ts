@@ -61,12 +61,13 @@ await runCommand({
     }
     if (!['1', '3'].includes(values.processes)) throw new UsageError('--processes is 1 or 3');
     const report = (line: string): void => void process.stderr.write(`${line}\n`);
+    const k6 = isCheck ? '' : await findK6(report);
     const target = await findTarget(config, { isCheck, script, processes: values.processes, report });
     const folder = await mkdtemp(join(tmpdir(), 'tributary-k6-'));
     try {
       const result = isCheck
         ? await prove(target, await readAnswers(file ?? ''))
-        : await load(target, { script, folder, report });
+        : await load(target, { k6, script, folder, report });
       output.line(resultText(result, output.paint));
       output.record(resultRow(result));
       if (result.problems.length > 0) process.exitCode = 1;
@@ -136,14 +137,15 @@ async function findTarget(config: Config, { isCheck, script, processes, report }
 }
 
 interface Loading {
+  /** The program. */
+  readonly k6: string;
   readonly script: string;
   readonly folder: string;
   readonly report: (line: string) => void;
 }
 
-async function load(target: Target, { script, folder, report }: Loading): Promise<LoadResult> {
+async function load(target: Target, { k6, script, folder, report }: Loading): Promise<LoadResult> {
   await tryOut(target);
-  const k6 = await findK6(report);
   const runId = randomBytes(6).toString('hex');
   const given = VARIABLES.flatMap((name) => {
     const value = process.env[name];
