@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { findChromium } from '../tools/chromium.ts';
+import { k6Missing } from '../tools/k6.ts';
 import { kafkaMissing, startKafka } from '../tools/kafka/broker.ts';
 import { newRunFolder, removeFolder } from '../tools/kafka/folder.ts';
 import { pythonMissing } from '../tools/python-sdk.ts';
@@ -20,7 +21,7 @@ const all = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' 
   .sort();
 const { run, leftOut } = await select(
   given.length > 0 ? given : all,
-  prerequisites({ ci, kafkaHosts, kafkaMissing, pythonMissing, chromium: findChromium() }),
+  prerequisites({ ci, kafkaHosts, kafkaMissing, pythonMissing, k6Missing, chromium: findChromium() }),
 );
 
 const totals = { passed: 0, failed: 0, skipped: leftOut.length };

@@ -17,6 +17,8 @@ export interface Circumstances {
   kafkaMissing(): Promise<string | undefined>;
   /** What it lacks to run the Python SDK. */
   pythonMissing(): Promise<string | undefined>;
+  /** What it lacks to run k6. */
+  k6Missing(): Promise<string | undefined>;
   /** Where it has Chromium. */
   readonly chromium: string | undefined;
 }
@@ -25,12 +27,14 @@ export const isKafkaTest = (file: string): boolean => file.includes(`test${sep}k
 
 const BROWSER_TEST = `test${sep}clients${sep}browser.test.ts`;
 const PYTHON_TEST = `test${sep}clients${sep}python.test.ts`;
+const K6_TEST = `test${sep}load${sep}k6.test.ts`;
 
 export const prerequisites = ({
   ci,
   kafkaHosts,
   kafkaMissing,
   pythonMissing,
+  k6Missing,
   chromium,
 }: Circumstances): readonly Prerequisite[] => [
   {
@@ -51,6 +55,10 @@ export const prerequisites = ({
   {
     isNeededBy: (file) => file.endsWith(PYTHON_TEST),
     missing: pythonMissing,
+  },
+  {
+    isNeededBy: (file) => file.endsWith(K6_TEST),
+    missing: k6Missing,
   },
 ];
 

@@ -32,7 +32,7 @@ function startEnvironment(): Record<string, string> {
 
 export class System {
   readonly captureUrl: string;
-  readonly #consoleUrl: string;
+  readonly consoleUrl: string;
   readonly #folder: string;
   readonly #environment: Readonly<Record<string, string>>;
   #process: ChildProcess | undefined;
@@ -45,7 +45,7 @@ export class System {
   ) {
     this.#folder = folder;
     this.captureUrl = `http://127.0.0.1:${capturePort}`;
-    this.#consoleUrl = `http://127.0.0.1:${consolePort}`;
+    this.consoleUrl = `http://127.0.0.1:${consolePort}`;
     // Empty counts as unset: settings of this shell, or of `.env`, must not reach the system.
     const unset = Object.values(SETTINGS).map(({ name }) => [name, '']);
     this.#environment = {
@@ -192,7 +192,7 @@ export class System {
   /** What it says to whoever asks whether it is ready; status 0: nobody answers. */
   async readiness(): Promise<{ readonly status: number; readonly text: string }> {
     try {
-      const response = await fetch(`${this.#consoleUrl}/_ready`, {
+      const response = await fetch(`${this.consoleUrl}/_ready`, {
         signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
       });
       return { status: response.status, text: await response.text() };
@@ -202,7 +202,7 @@ export class System {
   }
 
   async #ask(path: string, body?: string): Promise<string> {
-    const response = await fetch(`${this.#consoleUrl}${path}`, {
+    const response = await fetch(`${this.consoleUrl}${path}`, {
       signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
       ...(body === undefined ? {} : { method: 'POST', body }),
     });

@@ -75,12 +75,14 @@ t.test('a file is left out when something that it needs is missing, and all of i
     'test/kafka/e.long.test.ts',
     'test/clients/browser.test.ts',
     'test/clients/python.test.ts',
+    'test/load/k6.test.ts',
   ];
   const here = {
     ci: false,
     kafkaHosts: undefined,
     kafkaMissing: async () => 'Maven',
     pythonMissing: async () => 'Python',
+    k6Missing: async () => 'k6',
     chromium: undefined,
   };
   const long = 'CI=true, because it takes long';
@@ -93,6 +95,7 @@ t.test('a file is left out when something that it needs is missing, and all of i
       { file: 'test/kafka/e.long.test.ts', needs: `${long} and ${kafka}` },
       { file: 'test/clients/browser.test.ts', needs: 'Chromium (`chromium` in PATH, or CHROMIUM_PATH)' },
       { file: 'test/clients/python.test.ts', needs: 'Python' },
+      { file: 'test/load/k6.test.ts', needs: 'k6' },
     ],
   });
   const there = {
@@ -100,6 +103,7 @@ t.test('a file is left out when something that it needs is missing, and all of i
     kafkaHosts: 'host:9092',
     kafkaMissing: here.kafkaMissing,
     pythonMissing: async () => undefined,
+    k6Missing: async () => undefined,
     chromium: '/usr/bin/chromium',
   };
   const withHosts = await select(files, prerequisites(there));
@@ -113,6 +117,7 @@ t.test('what no file needs is not looked for', async (t) => {
     kafkaHosts: undefined,
     kafkaMissing: async () => `${await unasked()}`,
     pythonMissing: async () => `${await unasked()}`,
+    k6Missing: async () => `${await unasked()}`,
     chromium: undefined,
   });
   t.same(await select(['test/a.test.ts'], known), { run: ['test/a.test.ts'], leftOut: [] });
