@@ -37,6 +37,13 @@ export function deriverIn(namespace: string): (name: string) => string {
   return (name) => {
     const hex = hash('sha1', bytesOf(name));
     const variant = ((Number.parseInt(hex.charAt(16), 16) & 0x3) | 0x8).toString(16);
-    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-5${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+    // Joined, so that it is one text: from `+` V8 keeps a tree of the parts for as long as it is in a cache.
+    return [
+      hex.slice(0, 8),
+      hex.slice(8, 12),
+      `5${hex.slice(13, 16)}`,
+      variant + hex.slice(17, 20),
+      hex.slice(20, 32),
+    ].join('-');
   };
 }

@@ -28,7 +28,8 @@ export class Duplicates {
    */
   isRepeat(event: PipelineEvent, offset: number, takenAtMs: number, letter?: string): boolean {
     const { uuid, name, distinctId, teamId } = event;
-    const key = `${letter ?? uuid} ${teamId} ${name.length} ${name} ${distinctId}`;
+    // Joined, so that it is one text, and not a tree of its parts.
+    const key = [letter ?? uuid, teamId, name.length, name, distinctId].join(' ');
     const place = this.#places.get(key);
     if (place !== undefined && takenAtMs - (this.#times[place] ?? 0) <= this.#windowMs) {
       return (this.#offsets[place] ?? 0) < offset;

@@ -117,7 +117,8 @@ export class Identities {
 const beliefIn = (person: PersonUuid | undefined): Belief =>
   person === undefined ? NOBODY : { kind: 'person', uuid: person };
 
-export const identityKey = ({ teamId, distinctId }: Identity): string => `${teamId}:${distinctId}`;
+/** Joined, so that it is one text, and not a tree of its parts, for as long as it is in a cache. */
+export const identityKey = ({ teamId, distinctId }: Identity): string => [teamId, distinctId].join(':');
 
 export const uuidIn = (belief: Belief | undefined): PersonUuid | undefined =>
   belief?.kind === 'person' ? belief.uuid : undefined;
