@@ -1,6 +1,7 @@
 /** One request with events, from its first byte to its answer. */
 import type { Clock } from '../clock.ts';
 import type { EventUuid } from '../event/ids.ts';
+import { UNRESTRICTED } from '../event/restriction.ts';
 import type { Logger } from '../logger.ts';
 import type { TeamStore } from '../storage/team-store.ts';
 import { type Appender, append } from './append.ts';
@@ -14,7 +15,7 @@ import type { Exchange } from './exchange.ts';
 import { InFlight, Share } from './in-flight.ts';
 import { type BodyLimits, readBody } from './read-body.ts';
 import { Refusal } from './refusal.ts';
-import { refuseUnknown } from './token.ts';
+import { teamOf } from './token.ts';
 import type { HttpRequest } from './uws.ts';
 
 export interface CaptureLimits extends BodyLimits, DecodeLimits, BatchLimits {
@@ -143,12 +144,13 @@ export class EventsRoute {
     }
     const token = dialect.tokenOf(batch, limits.tokenBytesMax);
     if (token instanceof Refusal) return token;
-    const unknown = await refuseUnknown(token, teams);
-    if (unknown) return unknown;
+    const team = await teamOf(token, teams);
+    if (team instanceof Refusal) return team;
 
     const sentAtQuery = head.query?.get('_') ?? '';
     const { isAllOrNothing, isEngage = false } = dialect;
-    const context = { token, ip: head.ip, now, sentAtQuery, isEngage };
+    const restrictions = team?.restrictions ?? UNRESTRICTED;
+    const context = { token, restrictions, ip: head.ip, now, sentAtQuery, isEngage };
     const judge = isAllOrNothing ? takeEvents : judgeEvents;
     const taken = judge(batch, decoded.text, context, newUuid, limits);
     if (taken instanceof Refusal) return taken;

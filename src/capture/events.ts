@@ -2,6 +2,7 @@
 import type { EventUuid, Token } from '../event/ids.ts';
 import type { Json, JsonObject } from '../event/json.ts';
 import type { DiscardReason } from '../event/outcome.ts';
+import { isRestricted, type Restrictions } from '../event/restriction.ts';
 import { mayNeedScrub, scrub } from '../event/scrub.ts';
 import { parseTimestamp } from '../event/timestamp.ts';
 import type { AppendRecord } from '../storage/event-log.ts';
@@ -18,6 +19,8 @@ export interface BatchLimits extends EventLimits {
 /** What a request says besides its body. */
 export interface RequestContext {
   readonly token: Token;
+  /** Of the project, as far as it is known. */
+  readonly restrictions: Restrictions;
   readonly ip: string;
   /** Our clock, milliseconds since the epoch. */
   readonly now: number;
@@ -74,12 +77,16 @@ export function judgeEvents(
     }
     const discard = discardReason(event);
     if (discard !== undefined) {
-      discarded.set(discard, (discarded.get(discard) ?? 0) + 1);
+      count(discarded, discard);
       continue;
     }
     const valid = validateEvent(event, index, nameIfAbsent, limits);
     if (valid instanceof Refusal) {
       refused.set(index, valid);
+      continue;
+    }
+    if (isRestricted(context.restrictions, 'drop', valid.distinctId)) {
+      count(discarded, 'restriction');
       continue;
     }
     // The client's own text, where it is the event's: nothing is faster than not making it again.
@@ -95,6 +102,10 @@ export function judgeEvents(
     bytes += valueBytes;
   }
   return { records, bytes, discarded, refused };
+}
+
+function count(discarded: Map<DiscardReason, number>, reason: DiscardReason): void {
+  discarded.set(reason, (discarded.get(reason) ?? 0) + 1);
 }
 
 /** Within the bounds, scrubbed, and in the words of v0. */
