@@ -66,7 +66,9 @@ function actionOf([verb, ...rest]: readonly string[], token: string | undefined)
     const changes = keyTexts('a change', others);
     return async (postgres) => [await setProject(postgres, id, changes)];
   }
-  throw new UsageError(`give list, create NAME, or set ID key=value …. --help shows more`);
+  throw new UsageError(
+    'give list, create NAME, set ID key=value …, or restrict ID RESTRICTION. --help shows more',
+  );
 }
 
 type Restricting = (postgres: Postgres) => Promise<readonly RestrictionRow[]>;
@@ -99,12 +101,10 @@ function projectNumber(text: string): number {
   throw new UsageError(`"${text}" is no project's number: npm run project -- list shows them`);
 }
 
-const restrictionShown = ({ restriction, distinct_id, created_at }: RestrictionRow) => ({
-  restriction,
-  events: distinct_id === null ? 'all' : 'of the distinct id',
-  distinct_id,
-  created_at: created_at.toISOString(),
-});
+function restrictionShown({ restriction, distinct_id, created_at }: RestrictionRow) {
+  const events = distinct_id === null ? 'all' : 'of the distinct id';
+  return { restriction, events, distinct_id, created_at: created_at.toISOString() };
+}
 
 function shown({ id, name, api_token, created_at, ...settings }: Project) {
   return { id, name, token: api_token, ...settings, created_at: created_at.toISOString() };
