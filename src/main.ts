@@ -65,7 +65,11 @@ async function start(config: Config, parts: Parts, logger: Logger): Promise<void
     const system = await startSystem(config, parts, environment);
     const startedMs = Math.round(performance.now());
     if (onTerminal) process.stdout.write(banner({ ...system, startedMs }, paintFor(process.stdout)));
-    else logger.info({ ...system, startedMs }, 'ready');
+    else {
+      // Logs are kept and passed on: no token is in them.
+      const { token: _token, ...ready } = system;
+      logger.info({ ...ready, startedMs }, 'ready');
+    }
   } finally {
     cancelProgress();
   }

@@ -1,10 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import t from 'tap';
-import { silentLogger } from '../src/logger.ts';
 import { Parts, StoppedError } from '../src/parts.ts';
+import { quietLogger } from '../tools/suite-logs.ts';
 
 t.test('parts stop in reverse, each after the one before, whichever of them had started first', async (t) => {
-  const parts = new Parts(silentLogger);
+  const parts = new Parts(quietLogger);
   const said: string[] = [];
   const start = (name: string, startMs: number) =>
     parts.start(
@@ -27,7 +27,7 @@ t.test('parts stop in reverse, each after the one before, whichever of them had 
 
 t.test('a part that fails to start or to stop does not keep the others from stopping', async (t) => {
   const errors: unknown[] = [];
-  const parts = new Parts({ ...silentLogger, error: (fields) => errors.push(fields) });
+  const parts = new Parts({ ...quietLogger, error: (fields) => errors.push(fields) });
   const stopped: string[] = [];
   const part = (name: string, fails = false) =>
     parts.start(
@@ -57,7 +57,7 @@ t.test('a part that fails to start or to stop does not keep the others from stop
 });
 
 t.test('a stop waits for a part that is starting, stops it, and lets none start after', async (t) => {
-  const parts = new Parts(silentLogger);
+  const parts = new Parts(quietLogger);
   const said: string[] = [];
   const slow = parts.start(
     'slow',

@@ -1,12 +1,15 @@
 /** `npm test`: every test file that this machine can run, two at a time. Takes files as arguments. */
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { findChromium } from '../tools/chromium.ts';
 import { k6Missing } from '../tools/k6.ts';
 import { kafkaMissing, startKafka } from '../tools/kafka/broker.ts';
 import { newRunFolder, removeFolder } from '../tools/kafka/folder.ts';
 import { pythonMissing } from '../tools/python-sdk.ts';
+import { findLeaks } from '../tools/suite-logs.ts';
 import { indent, tapResults } from '../tools/test-results.ts';
 import { isKafkaTest, prerequisites, select } from '../tools/test-selection.ts';
 
@@ -23,6 +26,9 @@ const { run, leftOut } = await select(
   given.length > 0 ? given : all,
   prerequisites({ ci, kafkaHosts, kafkaMissing, pythonMissing, k6Missing, chromium: findChromium() }),
 );
+
+const logs = await mkdtemp(join(tmpdir(), 'tributary-logs-'));
+process.env['SUITE_LOGS'] = logs;
 
 const totals = { passed: 0, failed: 0, skipped: leftOut.length };
 
@@ -46,6 +52,9 @@ const results = tapResults(({ file, durationMs, passed, failures, skipped }) => 
     report(indent(`\nfailed: ${path.join(' > ')}\n${indent(detail)}\n`));
   }
 });
+
+const LEAKS_SHOWN_MAX = 20;
+const LINE_CHARS_MAX = 1_000;
 
 /** What measures time has the machine to itself. */
 const SERIAL = join('test', 'kafka', 'faults');
@@ -95,6 +104,20 @@ async function runAll(files: readonly string[]): Promise<number> {
   return runTap(files, { ...process.env, KAFKA_HOSTS: kafka.hosts }).finally(() => kafka.stop());
 }
 
+/** No test may make a part log what its users would not want to be there. */
+async function lookThroughLogs(): Promise<void> {
+  const { lines, leaks } = await findLeaks(logs);
+  for (const { file, secret, line } of leaks.slice(0, LEAKS_SHOWN_MAX))
+    report(`FAIL  ${secret} in what ${file} logged: ${line.slice(0, LINE_CHARS_MAX)}`);
+  if (leaks.length > 0) totals.failed += 1;
+  else if (lines === 0 && given.length === 0)
+    fail('nothing was logged: there was nothing to look for secrets in');
+  else {
+    totals.passed += 1;
+    report(`ok            no secret in ${lines} lines of logs`);
+  }
+}
+
 for (const { file, needs } of leftOut) {
   if (ci) fail(`${file} needs ${needs}`);
   else report(`left out: ${file} needs ${needs}`);
@@ -102,8 +125,10 @@ for (const { file, needs } of leftOut) {
 if (run.length === 0) fail('there is no test to run');
 else {
   const code = await runAll(run);
+  await lookThroughLogs();
   if (code !== 0 && totals.failed === 0) fail(`tap ended with exit code ${code}`);
   if (totals.passed === 0 && totals.failed === 0) fail('no test ran');
 }
 report(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
+await rm(logs, { recursive: true, force: true });
 process.exitCode = totals.failed === 0 ? 0 : 1;

@@ -14,6 +14,7 @@ import { SETTINGS } from '../../src/settings.ts';
 import { readRunning } from '../../src/storage/embedded/data-dir.ts';
 import { stopOrphanedPostgres } from '../../src/storage/embedded/postgres-server.ts';
 import { STORE_FOLDERS } from '../../src/stores.ts';
+import { suiteLogFile } from '../../tools/suite-logs.ts';
 import { type Memory, readMemory } from './memory.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -35,6 +36,7 @@ export class System {
   readonly consoleUrl: string;
   readonly #folder: string;
   readonly #environment: Readonly<Record<string, string>>;
+  readonly #logFile: string;
   #process: ChildProcess | undefined;
 
   private constructor(
@@ -44,6 +46,7 @@ export class System {
     settings: Readonly<Record<string, string>>,
   ) {
     this.#folder = folder;
+    this.#logFile = suiteLogFile() ?? join(folder, 'system.log');
     this.captureUrl = `http://127.0.0.1:${capturePort}`;
     this.consoleUrl = `http://127.0.0.1:${consolePort}`;
     // Empty counts as unset: settings of this shell, or of `.env`, must not reach the system.
@@ -78,7 +81,7 @@ export class System {
 
   /** Starts the process and waits for nothing. */
   launch(): void {
-    const log = openSync(join(this.#folder, 'system.log'), 'a');
+    const log = openSync(this.#logFile, 'a');
     const flags = ['--expose-gc', '--import', 'tsx', '--import', COLLECT_ON_SIGNAL];
     this.#process = spawn(process.execPath, [...flags, join(ROOT, 'src', 'main.ts')], {
       cwd: ROOT,
@@ -125,13 +128,13 @@ export class System {
 
   /** The end of what it logged. */
   async log(): Promise<string> {
-    const log = await readFile(join(this.#folder, 'system.log'), 'utf8').catch(() => '');
+    const log = await readFile(this.#logFile, 'utf8').catch(() => '');
     return log.split('\n').slice(-20).join('\n').slice(-4_000);
   }
 
   /** Every line of the log that is JSON, since the folder was made. */
   async lines(): Promise<readonly Row[]> {
-    const log = await readFile(join(this.#folder, 'system.log'), 'utf8').catch(() => '');
+    const log = await readFile(this.#logFile, 'utf8').catch(() => '');
     return log
       .split('\n')
       .flatMap((line): Row[] => (line.startsWith('{') && line.endsWith('}') ? [JSON.parse(line)] : []));

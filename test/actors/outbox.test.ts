@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import t from 'tap';
 import { type Batch, type Finish, Outbox } from '../../src/actors/outbox.ts';
 import { ROW } from '../../src/event/outcome.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { type AppendRecord, LogUnavailableError } from '../../src/storage/event-log.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 
 const LIMITS = { appendRecordsMax: 4, batchesMax: 2, bulkMax: 8, bulkPartMax: 3 };
 const BACKOFF = { backoffMinMs: 0, backoffMaxMs: 0 };
@@ -36,7 +36,7 @@ function outboxOver(fails: readonly boolean[]) {
     ...LIMITS,
     ...BACKOFF,
     clock: { now: () => 0, monotonic: () => 0, after: (_delayMs, run) => later(run) },
-    logger: silentLogger,
+    logger: quietLogger,
     log: {
       append: async (records) => {
         const keys = records.map(({ key }) => key ?? '');

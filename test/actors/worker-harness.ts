@@ -14,7 +14,6 @@ import { asDistinctId, asEventUuid, asTeamId, asToken, type TeamId } from '../..
 import { UNRESTRICTED } from '../../src/event/restriction.ts';
 import { derivePersonUuid, deriveRecordUuid, newEventUuid } from '../../src/ids.ts';
 import { LIMITS } from '../../src/limits.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { Metrics } from '../../src/metrics.ts';
 import { type EmbeddedLog, openEmbeddedLog } from '../../src/storage/embedded/log.ts';
 import type { EventLog } from '../../src/storage/event-log.ts';
@@ -24,6 +23,7 @@ import { createPersonStore } from '../../src/storage/postgres/person-store.ts';
 import type { Postgres } from '../../src/storage/postgres/pool.ts';
 import type { Team, TeamStore } from '../../src/storage/team-store.ts';
 import { type ClickHouseTopic, INGESTION_TOPIC } from '../../src/storage/topics.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import { recordsOf } from '../support/clickhouse-rows.ts';
 import { withPostgres } from '../support/postgres.ts';
 
@@ -102,7 +102,7 @@ export async function workerHarness(t: Test, project: ProjectSettings = {}): Pro
   const teams = teamStore(project);
   const { postgres } = await withPostgres(t);
   const dir = await mkdtemp(join(tmpdir(), 'tributary-worker-'));
-  const log = await openEmbeddedLog({ dir, partitions: 2, clock: systemClock, logger: silentLogger });
+  const log = await openEmbeddedLog({ dir, partitions: 2, clock: systemClock, logger: quietLogger });
   t.teardown(async () => {
     await log.close();
     await rm(dir, { recursive: true, force: true });
@@ -117,7 +117,7 @@ export async function workerHarness(t: Test, project: ProjectSettings = {}): Pro
       clock: systemClock,
       derivePersonUuid,
       deriveRecordUuid,
-      logger: silentLogger,
+      logger: quietLogger,
       metrics,
       limits: {
         ...LIMITS.worker,

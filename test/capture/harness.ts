@@ -6,10 +6,10 @@ import { systemClock } from '../../src/clock.ts';
 import type { CapturedEvent } from '../../src/event/captured.ts';
 import { asEventUuid, asTeamId, asToken } from '../../src/event/ids.ts';
 import { UNRESTRICTED } from '../../src/event/restriction.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { Metrics } from '../../src/metrics.ts';
 import type { AppendRecord } from '../../src/storage/event-log.ts';
 import type { Team, TeamStore } from '../../src/storage/team-store.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 
 export const TOKEN = 'phc_tributary_dev';
 /** What the server's wall clock says. */
@@ -68,7 +68,7 @@ export async function capture(t: Ends, overrides: Partial<CaptureOptions> = {}) 
     newUuid: () => asEventUuid(`00000000-0000-7000-8000-${String(++uuids).padStart(12, '0')}`),
     trustedProxies: ['127.0.0.0/8', '::1'],
     metrics: new Metrics(),
-    logger: silentLogger,
+    logger: quietLogger,
     ...overrides,
   });
   t.teardown(() => server.close());

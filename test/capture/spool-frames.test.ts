@@ -6,8 +6,8 @@ import t, { type Test } from 'tap';
 import { spoolFiles } from '../../src/capture/spool/files.ts';
 import { decodeRecord, encodeRecord, scan } from '../../src/capture/spool/frame.ts';
 import { Spool } from '../../src/capture/spool/spool.ts';
-import { silentLogger } from '../../src/logger.ts';
 import type { AppendRecord } from '../../src/storage/event-log.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 
 const LIMITS = { bytesMax: 1_000_000, segmentBytesMax: 100_000, groupBytesMax: 100_000 };
 
@@ -32,7 +32,7 @@ async function folder(t: Test): Promise<string> {
   return dir;
 }
 
-const open = (dir: string) => Spool.open({ files: spoolFiles(dir), limits: LIMITS, logger: silentLogger });
+const open = (dir: string) => Spool.open({ files: spoolFiles(dir), limits: LIMITS, logger: quietLogger });
 
 async function readAll(spool: Spool) {
   const records: AppendRecord[] = [];
@@ -145,7 +145,7 @@ t.test(
         },
       },
       limits: LIMITS,
-      logger: silentLogger,
+      logger: quietLogger,
     });
     const make = (value: string): AppendRecord => ({
       topic: 'events_plugin_ingestion',

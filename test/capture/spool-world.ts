@@ -6,8 +6,8 @@ import { type SpoolFiles, spoolFiles } from '../../src/capture/spool/files.ts';
 import { Spool } from '../../src/capture/spool/spool.ts';
 import { SpoolingLog, type SpoolingLogOptions } from '../../src/capture/spool/spooling-log.ts';
 import { systemClock } from '../../src/clock.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { type AppendRecord, LogUnavailableError } from '../../src/storage/event-log.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 
 export type Chance = () => number;
 
@@ -116,7 +116,7 @@ export class Process {
     const unsynced: Process['unsynced'] = new Map();
     const files = mortal(spoolFiles(world.dir), life, unsynced);
     const { bytesMax, ...limits } = { ...SMALL, ...world.limits };
-    const spool = await Spool.open({ files, limits: { ...limits, bytesMax }, logger: silentLogger });
+    const spool = await Spool.open({ files, limits: { ...limits, bytesMax }, logger: quietLogger });
     const log = new SpoolingLog({
       log: {
         async append(records, signal) {
@@ -127,7 +127,7 @@ export class Process {
       },
       spool,
       clock: systemClock,
-      logger: silentLogger,
+      logger: quietLogger,
       limits,
       onDeadLetter: () => void world.deadLetters++,
       onDamaged: (bytes) => {

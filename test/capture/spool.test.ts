@@ -7,9 +7,9 @@ import t, { type Test } from 'tap';
 import { SpoolLifecycle, type SpoolMode } from '../../src/capture/spool/lifecycle.ts';
 import { openSpool } from '../../src/capture/spool/open.ts';
 import { systemClock } from '../../src/clock.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { Metrics } from '../../src/metrics.ts';
 import type { AppendRecord } from '../../src/storage/event-log.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import { capture, event, TOKEN } from './harness.ts';
 import { chanceOf, Process, SMALL, World } from './spool-world.ts';
 
@@ -263,7 +263,7 @@ t.test('the door answers 200 from the spool and 503 past its bound; depth and ag
     record: async (_, events) => void recorded.push(events),
     clock: systemClock,
     metrics,
-    logger: silentLogger,
+    logger: quietLogger,
     limits: { ...SMALL, closeMs: 1_000 },
   });
   const { server, post } = await capture(t, { log: spool.log });

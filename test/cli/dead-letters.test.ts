@@ -3,10 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { LIMITS } from '../../src/limits.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { openClickHouse } from '../../src/storage/clickhouse/clickhouse.ts';
 import { readRunning } from '../../src/storage/embedded/data-dir.ts';
 import { openPostgres } from '../../src/storage/postgres/pool.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import {
   dataFolder,
   type Exit,
@@ -45,7 +45,7 @@ async function urlOf(dataDir: string): Promise<string> {
 
 /** As the owner of the tables. */
 async function postgres(dataDir: string, ...statements: readonly string[]): Promise<void> {
-  const database = openPostgres({ url: await urlOf(dataDir), logger: silentLogger });
+  const database = openPostgres({ url: await urlOf(dataDir), logger: quietLogger });
   for (const statement of statements) await database.query(statement);
   await database.close();
 }
@@ -285,7 +285,7 @@ t.test(
 
     // The note is committed after four seconds; by then its process is gone, and nothing was appended.
     await postgres(dataDir, ...sleeping('INSERT', 'DEFERRABLE INITIALLY DEFERRED', 4));
-    const database = openPostgres({ url: await urlOf(dataDir), logger: silentLogger });
+    const database = openPostgres({ url: await urlOf(dataDir), logger: quietLogger });
     const waiting = ask(dataDir, 'replay', unsent);
     await until('the note is being committed', async () => {
       const { rows } = await database.query<{ n: number }>(

@@ -16,7 +16,7 @@ import { systemClock } from '../../src/clock.ts';
 import { readConfig } from '../../src/config.ts';
 import { startConsole } from '../../src/console/server.ts';
 import { asDistinctId, asEventUuid } from '../../src/event/ids.ts';
-import { silentLogger } from '../../src/logger.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 
 const UUID = '0195a1b2-0000-7000-8000-000000000001';
 const IDENTIFY = { uuid: asEventUuid('0195a1b2-0000-7000-8000-000000000002'), name: '$identify' };
@@ -65,7 +65,7 @@ async function followed(t: Test, told: Told, options: Partial<FollowOptions> = {
     token: undefined,
     roles: [],
     captureUrl: '',
-    logger: silentLogger,
+    logger: quietLogger,
     sources: {
       health: () => [],
       ready: async () => [],

@@ -8,7 +8,6 @@ import type { DeadLetterReason } from '../../src/event/outcome.ts';
 import { deadLetterRow } from '../../src/event/rows.ts';
 import { deriveRecordUuid } from '../../src/ids.ts';
 import { LIMITS } from '../../src/limits.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { openClickHouse } from '../../src/storage/clickhouse/clickhouse.ts';
 import { migrateClickHouse } from '../../src/storage/clickhouse/migrate.ts';
 import {
@@ -19,6 +18,7 @@ import {
 } from '../../src/storage/event-log.ts';
 import type { Postgres } from '../../src/storage/postgres/pool.ts';
 import { INGESTION_TOPIC } from '../../src/storage/topics.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import { withPostgres } from '../support/postgres.ts';
 
 const { replayMax } = LIMITS.deadLetters;
@@ -28,7 +28,7 @@ const TEAM = asTeamId(7);
 const TAKEN_AT = Math.floor(Date.now() / 1000);
 
 const clickhouse = await openClickHouse({ dir: t.testdir() });
-await migrateClickHouse(clickhouse, silentLogger, undefined);
+await migrateClickHouse(clickhouse, quietLogger, undefined);
 t.teardown(() => clickhouse.close());
 
 const uuidOf = (n: number): string => `0195a1b2-0000-7000-8000-${String(n).padStart(12, '0')}`;

@@ -5,8 +5,8 @@ import type { Check } from '../../src/console/checks.ts';
 import { type Console, type ConsoleSources, startConsole } from '../../src/console/server.ts';
 import { asDistinctId, asEventUuid } from '../../src/event/ids.ts';
 import { LIMITS } from '../../src/limits.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { QueryRefusedError } from '../../src/storage/clickhouse-port.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 
 const BOOKS = {
   acknowledged: 3,
@@ -57,7 +57,7 @@ async function startTest(t: Test, sources: Partial<ConsoleSources> = {}, token?:
     roles: ['capture', 'worker', 'loader'],
     captureUrl: 'http://127.0.0.1:8000',
     sources: { ...SOURCES, ...sources },
-    logger: silentLogger,
+    logger: quietLogger,
   });
   t.teardown(() => console.close());
   return console;
@@ -231,7 +231,7 @@ t.test('a port in use rejects', async (t) => {
       roles: [],
       captureUrl: '',
       sources: SOURCES,
-      logger: silentLogger,
+      logger: quietLogger,
     }),
     { code: 'EADDRINUSE' },
   );

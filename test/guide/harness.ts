@@ -17,7 +17,6 @@ import { systemClock } from '../../src/clock.ts';
 import { UNRESTRICTED } from '../../src/event/restriction.ts';
 import { derivePersonUuid, deriveRecordUuid } from '../../src/ids.ts';
 import { LIMITS } from '../../src/limits.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { Metrics } from '../../src/metrics.ts';
 import type { ClickHouse } from '../../src/storage/clickhouse-port.ts';
 import { type EmbeddedLog, openEmbeddedLog } from '../../src/storage/embedded/log.ts';
@@ -28,6 +27,7 @@ import { createPersonStore } from '../../src/storage/postgres/person-store.ts';
 import type { Postgres } from '../../src/storage/postgres/pool.ts';
 import type { Team, TeamStore } from '../../src/storage/team-store.ts';
 import type { ClickHouseTopic } from '../../src/storage/topics.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import { rowsOf } from '../support/clickhouse-rows.ts';
 import { GuideClock } from './clock.ts';
 import { messagesOn, type PersonSeen, personsIn, type Row, until } from './seen.ts';
@@ -99,7 +99,7 @@ export class System {
     const postgres = await emptyPostgres();
     const dir = await mkdtemp(join(tmpdir(), 'tributary-guide-'));
     const { partitions = 1 } = options;
-    const log = await openEmbeddedLog({ dir, partitions, clock: systemClock, logger: silentLogger });
+    const log = await openEmbeddedLog({ dir, partitions, clock: systemClock, logger: quietLogger });
     const system = new System(options, log, postgres);
     t.teardown(async () => {
       for (const worker of system.#workers) await system.kill(worker);
@@ -118,7 +118,7 @@ export class System {
       clock: this.clock,
       derivePersonUuid,
       deriveRecordUuid,
-      logger: silentLogger,
+      logger: quietLogger,
       metrics: new Metrics(),
       limits: { ...LIMITS.worker, progressEveryMs: 30, flushLingerMs: 5, ...changed.limits },
       personCacheBytesMax: 64 * 1024 * 1024,

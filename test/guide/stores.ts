@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import tap from 'tap';
 import { systemClock } from '../../src/clock.ts';
 import { startLoader } from '../../src/loader/loader.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { Metrics } from '../../src/metrics.ts';
 import { openClickHouse } from '../../src/storage/clickhouse/clickhouse.ts';
 import { migrateClickHouse } from '../../src/storage/clickhouse/migrate.ts';
@@ -13,6 +12,7 @@ import type { ClickHouse } from '../../src/storage/clickhouse-port.ts';
 import type { EventLog } from '../../src/storage/event-log.ts';
 import type { Postgres } from '../../src/storage/postgres/pool.ts';
 import { CLICKHOUSE_TOPICS } from '../../src/storage/topics.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import { withPostgres } from '../support/postgres.ts';
 import { until } from './seen.ts';
 
@@ -46,7 +46,7 @@ let clickhouse: Promise<ClickHouse> | undefined;
 async function embeddedClickHouse(): Promise<ClickHouse> {
   const dir = await mkdtemp(join(tmpdir(), 'tributary-guide-clickhouse-'));
   const opened = await openClickHouse({ dir });
-  await migrateClickHouse(opened, silentLogger);
+  await migrateClickHouse(opened, quietLogger);
   tap.teardown(async () => {
     await opened.close();
     await rm(dir, { recursive: true, force: true });
@@ -64,7 +64,7 @@ export async function loadedClickHouse(log: EventLog): Promise<ClickHouse> {
     clickhouse: target,
     clock: systemClock,
     metrics: new Metrics(),
-    logger: silentLogger,
+    logger: quietLogger,
     onRowRefused: async ({ detail }) => {
       throw new Error(detail);
     },

@@ -7,7 +7,6 @@ import { systemClock } from '../../src/clock.ts';
 import { deriveRecordUuid } from '../../src/ids.ts';
 import { LOADER_GROUP, type RefusedRow, startLoader } from '../../src/loader/loader.ts';
 import { watchRefusedRows } from '../../src/loader/refused-watch.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { Metrics } from '../../src/metrics.ts';
 import { openClickHouse } from '../../src/storage/clickhouse/clickhouse.ts';
 import { kafkaEngineStatements } from '../../src/storage/clickhouse/kafka-engine.ts';
@@ -18,6 +17,7 @@ import type { AppendRecord, EventLog } from '../../src/storage/event-log.ts';
 import { openKafkaLog } from '../../src/storage/kafka/log.ts';
 import { CLICKHOUSE_TOPICS, type ClickHouseTopic } from '../../src/storage/topics.ts';
 import { plainConnection } from '../../tools/kafka/connection.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import { ROW, uuidOf } from '../contract/clickhouse.ts';
 import { type Row, rowsOf, sorted } from '../support/clickhouse-rows.ts';
 import { kafkaHosts } from '../support/kafka.ts';
@@ -50,11 +50,11 @@ t.before(async () => {
     prefix,
     partitions: 2,
     clock: systemClock,
-    logger: silentLogger,
+    logger: quietLogger,
     metrics: new Metrics(),
   });
-  await migrateClickHouse(loaded, silentLogger);
-  await migrateClickHouse(engine, silentLogger, { hosts, prefix });
+  await migrateClickHouse(loaded, quietLogger);
+  await migrateClickHouse(engine, quietLogger, { hosts, prefix });
 });
 t.teardown(async () => {
   await log?.close();
@@ -178,7 +178,7 @@ t.test('the same records become the same rows, and the same ones are refused', a
     clickhouse: loaded,
     clock: systemClock,
     metrics: new Metrics(),
-    logger: silentLogger,
+    logger: quietLogger,
     onRowRefused: async (row) => void refused.push(row),
   });
   await drained(() => LOADER_GROUP);
@@ -206,7 +206,7 @@ t.test('the books hear of every event row that ClickHouse refused, and of none b
   const watch = watchRefusedRows({
     clickhouse: engine,
     clock: systemClock,
-    logger: silentLogger,
+    logger: quietLogger,
     onRowsRefused: async (sources) => {
       for (const source of sources) counted.add(source);
     },

@@ -3,13 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { systemClock } from '../../src/clock.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { Metrics } from '../../src/metrics.ts';
 import { openClickHouse } from '../../src/storage/clickhouse/clickhouse.ts';
 import { kafkaEngineStatements } from '../../src/storage/clickhouse/kafka-engine.ts';
 import { migrateClickHouse } from '../../src/storage/clickhouse/migrate.ts';
 import { openKafkaLog } from '../../src/storage/kafka/log.ts';
 import { plainConnection } from '../../tools/kafka/connection.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import { ROW, uuidOf } from '../contract/clickhouse.ts';
 import { rowsOf } from '../support/clickhouse-rows.ts';
 import { kafkaHosts } from '../support/kafka.ts';
@@ -27,7 +27,7 @@ t.test('nothing is read twice or left out', async (t) => {
     prefix,
     partitions: 2,
     clock: systemClock,
-    logger: silentLogger,
+    logger: quietLogger,
     metrics: new Metrics(),
   });
   const tables = kafkaEngineStatements({ hosts, prefix }).filter(({ name }) => name.startsWith('kafka_'));
@@ -54,7 +54,7 @@ t.test('nothing is read twice or left out', async (t) => {
       ({ uuid, n }) => `${uuid} ${n}`,
     );
 
-  await migrateClickHouse(clickhouse, silentLogger, { hosts, prefix });
+  await migrateClickHouse(clickhouse, quietLogger, { hosts, prefix });
   await append(1);
   const committed = async () =>
     [...(await log.committed('clickhouse-events', 'clickhouse_events_json')).values()].reduce(
@@ -65,7 +65,7 @@ t.test('nothing is read twice or left out', async (t) => {
   await dropTables();
   await append(2);
   // The first of them is away.
-  await migrateClickHouse(clickhouse, silentLogger, { hosts: ['127.0.0.1:1', ...hosts], prefix });
+  await migrateClickHouse(clickhouse, quietLogger, { hosts: ['127.0.0.1:1', ...hosts], prefix });
   while ((await seen()).length < 2) await delay(200);
   t.same(await seen(), [`${uuidOf(1)} 1`, `${uuidOf(2)} 1`]);
 });

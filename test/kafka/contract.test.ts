@@ -1,8 +1,8 @@
 import { systemClock } from '../../src/clock.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { Metrics } from '../../src/metrics.ts';
 import { openKafkaLog } from '../../src/storage/kafka/log.ts';
 import { plainConnection } from '../../tools/kafka/connection.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import { eventLogContract } from '../contract/event-log.ts';
 import { kafkaHosts } from '../support/kafka.ts';
 import { newPrefix } from '../support/kafka-log.ts';
@@ -17,7 +17,7 @@ eventLogContract('kafka', async (partitions) => {
       prefix,
       partitions,
       clock: systemClock,
-      logger: silentLogger,
+      logger: quietLogger,
       metrics: new Metrics(),
     });
   let log = await open();

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { Books } from '../../src/books.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { startEmbeddedPostgres } from '../../src/storage/embedded/postgres-server.ts';
 import { openPostgres } from '../../src/storage/postgres/pool.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import { kafkaHosts } from '../support/kafka.ts';
 import { type RunningSystem, runProgram, startSystemProcess } from '../support/program.ts';
 import { type Row, until } from '../system/harness.ts';
@@ -21,8 +21,8 @@ async function temporary(t: Test, name: string): Promise<string> {
 }
 
 t.test('over Kafka an event goes back once, at its own time, whichever worker gets it', async (t) => {
-  const server = await startEmbeddedPostgres({ dir: await temporary(t, 'pg'), logger: silentLogger });
-  const postgres = openPostgres({ url: server.url, logger: silentLogger });
+  const server = await startEmbeddedPostgres({ dir: await temporary(t, 'pg'), logger: quietLogger });
+  const postgres = openPostgres({ url: server.url, logger: quietLogger });
   t.teardown(async () => {
     await postgres.close();
     await server.stop();

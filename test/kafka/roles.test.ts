@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { Books } from '../../src/books.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { startEmbeddedPostgres } from '../../src/storage/embedded/postgres-server.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import { kafkaHosts } from '../support/kafka.ts';
 import { type RunningSystem, runProgram, startSystemProcess } from '../support/program.ts';
 import { until } from '../system/harness.ts';
@@ -47,7 +47,7 @@ async function send(capture: RunningSystem, from: number, count: number): Promis
 }
 
 t.test('capture, worker and loader as processes of their own', async (t) => {
-  const server = await startEmbeddedPostgres({ dir: await temporary(t, 'pg'), logger: silentLogger });
+  const server = await startEmbeddedPostgres({ dir: await temporary(t, 'pg'), logger: quietLogger });
   let isServerUp = true;
   t.teardown(async () => {
     if (isServerUp) await server.stop();

@@ -6,13 +6,13 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Test } from 'tap';
 import type { Books } from '../../src/books.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { startEmbeddedPostgres } from '../../src/storage/embedded/postgres-server.ts';
 import { readBooks } from '../../src/storage/postgres/books.ts';
 import { openPostgres } from '../../src/storage/postgres/pool.ts';
 import { INGESTION_TOPIC } from '../../src/storage/topics.ts';
 import { startKafka } from '../../tools/kafka/broker.ts';
 import { newRunFolder, removeFolder } from '../../tools/kafka/folder.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import { Reader } from '../support/event-log.ts';
 import { openLogOn } from '../support/kafka-log.ts';
 import { type RunningSystem, startSystemProcess } from '../support/program.ts';
@@ -69,7 +69,7 @@ export async function provesSpool(t: Test, { events, eventsPerRequest }: Outage)
     await broker.kill();
     await removeFolder(kafkaDir);
   });
-  const postgres = await startEmbeddedPostgres({ dir: join(dir, 'pg'), logger: silentLogger });
+  const postgres = await startEmbeddedPostgres({ dir: join(dir, 'pg'), logger: quietLogger });
   t.teardown(() => postgres.stop());
   const prefix = `spool-${randomBytes(4).toString('hex')}-`;
   const start = async (): Promise<RunningSystem> => {
@@ -162,7 +162,7 @@ export async function provesSpool(t: Test, { events, eventsPerRequest }: Outage)
 
 /** Kafka is away: what it would say is left out. */
 async function spooledInBooks(url: string): Promise<number> {
-  const postgres = openPostgres({ url, logger: silentLogger });
+  const postgres = openPostgres({ url, logger: quietLogger });
   try {
     return (await readBooks(postgres, { identity: () => 'none', offsets: async () => [] })).spooled;
   } finally {

@@ -5,9 +5,9 @@ import t from 'tap';
 import { openSpool } from '../../src/capture/spool/open.ts';
 import { systemClock } from '../../src/clock.ts';
 import { LIMITS } from '../../src/limits.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { Metrics } from '../../src/metrics.ts';
 import { INGESTION_TOPIC } from '../../src/storage/topics.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import { makeRecord, Reader, until } from '../support/event-log.ts';
 import { kafkaHosts } from '../support/kafka.ts';
 import { openLogOn } from '../support/kafka-log.ts';
@@ -25,7 +25,7 @@ t.test('an event that Kafka refuses becomes a dead letter, and those beside it a
     record: async () => {},
     clock: systemClock,
     metrics: new Metrics(),
-    logger: silentLogger,
+    logger: quietLogger,
   });
   t.teardown(() => spool.close());
   const uuid = '018f0000-0000-7000-8000-000000000001';

@@ -5,7 +5,6 @@ import t from 'tap';
 import { systemClock } from '../../src/clock.ts';
 import { LOADER_GROUP, type RefusedRow, startLoader } from '../../src/loader/loader.ts';
 import { rowOf } from '../../src/loader/row.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { Metrics } from '../../src/metrics.ts';
 import { openClickHouse } from '../../src/storage/clickhouse/clickhouse.ts';
 import { migrateClickHouse } from '../../src/storage/clickhouse/migrate.ts';
@@ -13,6 +12,7 @@ import { CLICKHOUSE_TABLES, hasPartitionColumn } from '../../src/storage/clickho
 import { openEmbeddedLog } from '../../src/storage/embedded/log.ts';
 import type { AppendRecord } from '../../src/storage/event-log.ts';
 import { CLICKHOUSE_TOPICS } from '../../src/storage/topics.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import { startClickHouseBridge } from '../support/clickhouse-bridge.ts';
 import { columnsOf, expectedRow, recordsOf, rowsOf, sorted } from '../support/clickhouse-rows.ts';
 import { rowRecords } from '../support/row-records.ts';
@@ -33,14 +33,14 @@ t.test('every topic gets into its table over HTTP, around what is refused', asyn
     dir: `${dir}/log`,
     partitions: 2,
     clock: systemClock,
-    logger: silentLogger,
+    logger: quietLogger,
   });
   t.teardown(async () => {
     await log.close();
     await clickhouse.close();
     await bridge.close();
   });
-  await migrateClickHouse(clickhouse, silentLogger);
+  await migrateClickHouse(clickhouse, quietLogger);
   const seed = Date.now() % 2 ** 31;
   t.comment(`seed ${seed}`);
   await log.append(fc.sample(rowRecords, { numRuns: 300, seed }));
@@ -65,7 +65,7 @@ t.test('every topic gets into its table over HTTP, around what is refused', asyn
     clickhouse,
     clock: systemClock,
     metrics: new Metrics(),
-    logger: silentLogger,
+    logger: quietLogger,
     onRowRefused: async (row) => void refused.push(row),
   });
   t.teardown(() => loader.close());

@@ -4,7 +4,6 @@ import { sleep, systemClock } from '../../src/clock.ts';
 import { deriveRecordUuid } from '../../src/ids.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { LOADER_GROUP, type LoaderOptions, type RefusedRow, startLoader } from '../../src/loader/loader.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { Metrics } from '../../src/metrics.ts';
 import { openClickHouse } from '../../src/storage/clickhouse/clickhouse.ts';
 import { migrateClickHouse } from '../../src/storage/clickhouse/migrate.ts';
@@ -12,6 +11,7 @@ import type { ClickHouse } from '../../src/storage/clickhouse-port.ts';
 import { openEmbeddedLog } from '../../src/storage/embedded/log.ts';
 import type { AppendRecord, EventLog } from '../../src/storage/event-log.ts';
 import type { ClickHouseTopic } from '../../src/storage/topics.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import { ROW, uuidOf } from '../contract/clickhouse.ts';
 import { until } from '../support/event-log.ts';
 
@@ -25,7 +25,7 @@ let logs = 0;
 
 t.before(async () => {
   clickhouse = await openClickHouse({ dir: `${dir}/clickhouse` });
-  await migrateClickHouse(clickhouse, silentLogger);
+  await migrateClickHouse(clickhouse, quietLogger);
 });
 t.teardown(() => clickhouse.close());
 t.beforeEach(async () => {
@@ -33,7 +33,7 @@ t.beforeEach(async () => {
     dir: `${dir}/log${logs++}`,
     partitions: 4,
     clock: systemClock,
-    logger: silentLogger,
+    logger: quietLogger,
   });
   for (const table of ['events', 'events_dead_letter_queue', 'person_distinct_id2']) {
     await clickhouse.command(`TRUNCATE TABLE ${table}`);
@@ -47,7 +47,7 @@ function start(options: Partial<LoaderOptions> = {}) {
     clickhouse,
     clock: systemClock,
     metrics: new Metrics(),
-    logger: silentLogger,
+    logger: quietLogger,
     onRowRefused: async () => {},
     ...options,
   });

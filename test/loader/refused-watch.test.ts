@@ -2,7 +2,7 @@ import t from 'tap';
 import { systemClock } from '../../src/clock.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { watchRefusedRows } from '../../src/loader/refused-watch.ts';
-import { silentLogger } from '../../src/logger.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 
 void t.test('a ClickHouse that never answers does not hold up a stop', async (t) => {
   const signals: (AbortSignal | undefined)[] = [];
@@ -14,7 +14,7 @@ void t.test('a ClickHouse that never answers does not hold up a stop', async (t)
       },
     },
     clock: systemClock,
-    logger: silentLogger,
+    logger: quietLogger,
     onRowsRefused: () => Promise.resolve(),
   });
   const startedAt = performance.now();
@@ -34,7 +34,7 @@ void t.test('a query that ends when it is cancelled is no trouble', async (t) =>
         }),
     },
     clock: systemClock,
-    logger: { ...silentLogger, warn: (_fields: object, text: string) => void warnings.push(text) },
+    logger: { ...quietLogger, warn: (_fields: object, text: string) => void warnings.push(text) },
     onRowsRefused: () => Promise.resolve(),
   });
   await watch.close();

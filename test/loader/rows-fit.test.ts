@@ -4,13 +4,13 @@ import fc from 'fast-check';
 import t from 'tap';
 import { newEventUuid } from '../../src/ids.ts';
 import { rowOf } from '../../src/loader/row.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { openClickHouse } from '../../src/storage/clickhouse/clickhouse.ts';
 import { migrateClickHouse } from '../../src/storage/clickhouse/migrate.ts';
 import { CLICKHOUSE_TABLES, hasPartitionColumn } from '../../src/storage/clickhouse/tables.ts';
 import type { ClickHouse } from '../../src/storage/clickhouse-port.ts';
 import type { AppendRecord, LogRecord } from '../../src/storage/event-log.ts';
 import { CLICKHOUSE_TOPICS, type ClickHouseTopic } from '../../src/storage/topics.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import { TOKEN, workerHarness } from '../actors/worker-harness.ts';
 import { columnsOf, expectedRow, recordsOf, rowsOf, sorted } from '../support/clickhouse-rows.ts';
 import { captured, groupTypeBodies, oddBodies } from '../support/odd-events.ts';
@@ -21,7 +21,7 @@ let clickhouse: ClickHouse;
 
 t.before(async () => {
   clickhouse = await openClickHouse({ dir: `${t.testdir()}/clickhouse` });
-  await migrateClickHouse(clickhouse, silentLogger);
+  await migrateClickHouse(clickhouse, quietLogger);
   // Twins that keep every row: the tables themselves keep the newest of a key.
   for (const table of Object.values(CLICKHOUSE_TABLES)) {
     await clickhouse.command(`CREATE TABLE all_${table} AS ${table} ENGINE = Memory`);

@@ -2,10 +2,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import t from 'tap';
 import { LIMITS } from '../../src/limits.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { openClickHouse } from '../../src/storage/clickhouse/clickhouse.ts';
 import { migrateClickHouse, readClickHouseMigrations } from '../../src/storage/clickhouse/migrate.ts';
 import type { ClickHouse } from '../../src/storage/clickhouse-port.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import { clickHouseContract, ROW, utf8, uuidOf } from '../contract/clickhouse.ts';
 import { type Bridge, startClickHouseBridge } from '../support/clickhouse-bridge.ts';
 
@@ -15,7 +15,7 @@ let embedded: ClickHouse;
 
 t.before(async () => {
   embedded = await openClickHouse({ dir });
-  await migrateClickHouse(embedded, silentLogger);
+  await migrateClickHouse(embedded, quietLogger);
 });
 t.teardown(() => embedded.close());
 
@@ -58,7 +58,7 @@ t.test('migrations run twice and at once, and change nothing', async (t) => {
   const shape = () =>
     embedded.query('SELECT table, name, type FROM system.columns WHERE database = currentDatabase()');
   const before = await shape();
-  await Promise.all([migrateClickHouse(embedded, silentLogger), migrateClickHouse(embedded, silentLogger)]);
+  await Promise.all([migrateClickHouse(embedded, quietLogger), migrateClickHouse(embedded, quietLogger)]);
   t.equal(await shape(), before);
   t.match(await readClickHouseMigrations(), [{ name: '0001_events', sql: /IF NOT EXISTS/ }]);
 });
@@ -77,12 +77,12 @@ t.test(
     await embedded.command('DROP TABLE groups');
     await embedded.command('CREATE TABLE groups (group_key UInt8, created_at DateTime) ENGINE = Memory');
     await t.rejects(
-      migrateClickHouse(embedded, silentLogger),
+      migrateClickHouse(embedded, quietLogger),
       /groups\.group_key is UInt8.*groups has no column version /s,
     );
     t.match(await embedded.query('SHOW CREATE TABLE groups'), /Memory/);
     await embedded.command('DROP TABLE groups');
-    await migrateClickHouse(embedded, silentLogger);
+    await migrateClickHouse(embedded, quietLogger);
   },
 );
 

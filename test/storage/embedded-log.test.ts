@@ -6,9 +6,9 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { systemClock } from '../../src/clock.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { openEmbeddedLog } from '../../src/storage/embedded/log.ts';
 import { INGESTION_TOPIC } from '../../src/storage/topics.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import { eventLogContract } from '../contract/event-log.ts';
 import { ManualClock, makeFolder, openLog } from '../support/embedded-log.ts';
 import { makeRecord, Reader, until } from '../support/event-log.ts';
@@ -17,7 +17,7 @@ const WRITER = join(import.meta.dirname, '../support/log-writer.ts');
 
 eventLogContract('embedded log', async (partitions) => {
   const dir = await mkdtemp(join(tmpdir(), 'tributary-log-'));
-  const open = () => openEmbeddedLog({ dir, partitions, clock: systemClock, logger: silentLogger });
+  const open = () => openEmbeddedLog({ dir, partitions, clock: systemClock, logger: quietLogger });
   let log = await open();
   return {
     log,

@@ -1,9 +1,9 @@
 import t from 'tap';
-import { silentLogger } from '../../src/logger.ts';
 import { migratePostgres, pendingMigrations } from '../../src/storage/postgres/migrate.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import { withEmptyPostgres, withPostgres } from '../support/postgres.ts';
 
-const logger = silentLogger;
+const logger = quietLogger;
 
 t.test('migrating makes the tables, and a second time changes nothing', async (t) => {
   const { postgres } = await withEmptyPostgres(t);

@@ -2,12 +2,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { asDistinctId, asPersonUuid, asTeamId, type PersonUuid, type TeamId } from '../../src/event/ids.ts';
 import type { JsonObject } from '../../src/event/json.ts';
-import { silentLogger } from '../../src/logger.ts';
 import type { PersonWork } from '../../src/storage/person-store.ts';
 import { GROUP_COLUMNS, type GroupRow, toGroup } from '../../src/storage/postgres/group-rows.ts';
 import { PERSON_COLUMNS, type PersonRow, toPerson } from '../../src/storage/postgres/person-row.ts';
 import { createPersonStore } from '../../src/storage/postgres/person-store.ts';
 import { openPostgres, type Postgres, type Queryable } from '../../src/storage/postgres/pool.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import { personStoreContract, type StoreUnderTest } from '../contract/person-store.ts';
 import {
   groupIdentify,
@@ -169,7 +169,7 @@ t.test('saves of the same rows in different orders never wait for one another in
       `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET ${setting} = off', current_database()); END $$`,
     );
   }
-  const postgres = openPostgres({ url, logger: silentLogger });
+  const postgres = openPostgres({ url, logger: quietLogger });
   t.teardown(() => postgres.close());
   const owner = await Owner.take(createPersonStore(postgres));
   const ids = Array.from({ length: 30 }, (_, index) => `person ${index}`);

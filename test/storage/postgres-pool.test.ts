@@ -1,6 +1,6 @@
 import t from 'tap';
-import { silentLogger } from '../../src/logger.ts';
 import { classify, openPostgres, type Postgres, type Queryable } from '../../src/storage/postgres/pool.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import { withPostgres } from '../support/postgres.ts';
 
 const failure = (work: Promise<unknown>): Promise<unknown> =>
@@ -98,7 +98,7 @@ t.test('a read-only database and one that is not there are unavailable', async (
     'unavailable',
   );
   for (const wrong of ['postgres://a:b@127.0.0.1:1/x', `${url}_missing`]) {
-    const away = openPostgres({ url: wrong, logger: silentLogger });
+    const away = openPostgres({ url: wrong, logger: quietLogger });
     t.equal(await faultOf(away.query('SELECT 1')), 'unavailable');
     t.equal(await faultOf(away.transaction((transaction) => transaction.query('SELECT 1'))), 'unavailable');
     await away.close();
@@ -143,7 +143,7 @@ t.test('a backend that dies before COMMIT has written nothing; at COMMIT nobody 
     await terminate(postgres, await backendPid(transaction));
   });
   t.equal(await faultOf(at), 'unknown');
-  const other = openPostgres({ url, logger: silentLogger });
+  const other = openPostgres({ url, logger: quietLogger });
   await terminate(other, await backendPid(postgres));
   await other.close();
   t.same((await postgres.query('SELECT * FROM kept')).rows, [], 'the pool goes on with new connections');

@@ -1,9 +1,9 @@
 import t from 'tap';
 import { LIMITS } from '../../src/limits.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { openPostgres } from '../../src/storage/postgres/pool.ts';
 import { createProject } from '../../src/storage/postgres/projects.ts';
 import { readOnlyQuery } from '../../src/storage/postgres/query.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import { withPostgres } from '../support/postgres.ts';
 
 t.test('rows come as JSON values, times in UTC', async (t) => {
@@ -110,7 +110,7 @@ t.test('a role without superuser queries as itself, and cannot write either', as
   const target = new URL(url);
   target.username = 'ordinary';
   target.password = 'ordinary';
-  const ordinary = openPostgres({ url: target.href, logger: silentLogger });
+  const ordinary = openPostgres({ url: target.href, logger: quietLogger });
   t.same(await readOnlyQuery(ordinary, 'SELECT current_user AS me'), [{ me: 'ordinary' }]);
   for (const sql of [
     "INSERT INTO posthog_team (api_token) VALUES ('x')",
@@ -148,7 +148,7 @@ t.test('few queries run at a time, and one more is told so', async (t) => {
 });
 
 t.test('a Postgres that is away is not a fault of the query', async (t) => {
-  const away = openPostgres({ url: 'postgres://a:b@127.0.0.1:1/x', logger: silentLogger });
+  const away = openPostgres({ url: 'postgres://a:b@127.0.0.1:1/x', logger: quietLogger });
   await t.rejects(readOnlyQuery(away, 'SELECT 1'), { name: 'ConnectionError' });
   await away.close();
 });

@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { LIMITS } from '../../src/limits.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { processCommand } from '../../src/storage/embedded/postgres-programs.ts';
 import {
   type EmbeddedPostgres,
@@ -13,8 +12,9 @@ import {
   stopOrphanedPostgres,
 } from '../../src/storage/embedded/postgres-server.ts';
 import { classify, openPostgres, type Postgres } from '../../src/storage/postgres/pool.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 
-const logger = silentLogger;
+const logger = quietLogger;
 const SERVER = new URL('../../src/storage/embedded/postgres-server.ts', import.meta.url).href;
 const LOGGER = new URL('../../src/logger.ts', import.meta.url).href;
 

@@ -3,12 +3,12 @@ import type { Clock } from '../../src/clock.ts';
 import { asToken } from '../../src/event/ids.ts';
 import { UNRESTRICTED } from '../../src/event/restriction.ts';
 import { LIMITS } from '../../src/limits.ts';
-import { silentLogger } from '../../src/logger.ts';
 import type { Postgres } from '../../src/storage/postgres/pool.ts';
 import { createProject, setProject } from '../../src/storage/postgres/projects.ts';
 import { restrict, unrestrict } from '../../src/storage/postgres/restrictions.ts';
 import { createTeamStore } from '../../src/storage/postgres/teams.ts';
 import type { TeamStore } from '../../src/storage/team-store.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import { withPostgres } from '../support/postgres.ts';
 
 const TOKEN = asToken('phc_known');
@@ -53,7 +53,7 @@ async function stage(t: Test): Promise<Stage> {
     },
   };
   return {
-    teams: createTeamStore(faulty, clock, silentLogger),
+    teams: createTeamStore(faulty, clock, quietLogger),
     postgres,
     projectId,
     queries: () => queries,

@@ -1,12 +1,13 @@
 /** A process of its own on a data folder: `insert` prints a line for each answered batch, `count` what is there. */
-import { silentLogger } from '../../src/logger.ts';
+
 import { openClickHouse } from '../../src/storage/clickhouse/clickhouse.ts';
 import { migrateClickHouse } from '../../src/storage/clickhouse/migrate.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import { ROW, utf8, uuidOf } from '../contract/clickhouse.ts';
 
 const [mode, dir = ''] = process.argv.slice(2);
 const clickhouse = await openClickHouse({ dir });
-await migrateClickHouse(clickhouse, silentLogger);
+await migrateClickHouse(clickhouse, quietLogger);
 if (mode === 'count') {
   console.log(await clickhouse.query('SELECT intDiv(uniqExact(uuid), 100) FROM events FORMAT TSV'));
   await clickhouse.close();

@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { type Cancel, type Clock, systemClock } from '../../src/clock.ts';
-import { silentLogger } from '../../src/logger.ts';
 import {
   type EmbeddedLog,
   type EmbeddedLogOptions,
   openEmbeddedLog,
 } from '../../src/storage/embedded/log.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 
 export async function makeFolder(t: Test): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'tributary-log-'));
@@ -21,7 +21,7 @@ export async function openLog(
   t: Test,
   options: Partial<EmbeddedLogOptions> & { dir: string },
 ): Promise<EmbeddedLog> {
-  const log = await openEmbeddedLog({ partitions: 2, clock: systemClock, logger: silentLogger, ...options });
+  const log = await openEmbeddedLog({ partitions: 2, clock: systemClock, logger: quietLogger, ...options });
   t.teardown(() => log.close());
   return log;
 }

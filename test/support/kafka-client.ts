@@ -1,9 +1,9 @@
 /** Opens a log with the connection given as JSON and a prefix, appends one record, says where it is or what failed. */
 import { systemClock } from '../../src/clock.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { Metrics } from '../../src/metrics.ts';
 import { openKafkaLog } from '../../src/storage/kafka/log.ts';
 import { INGESTION_TOPIC } from '../../src/storage/topics.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import { makeRecord, Reader, until } from './event-log.ts';
 
 const [connection = '', prefix = ''] = process.argv.slice(2);
@@ -13,7 +13,7 @@ try {
     prefix,
     partitions: 2,
     clock: systemClock,
-    logger: silentLogger,
+    logger: quietLogger,
     metrics: new Metrics(),
   });
   const [position] = await log.append([makeRecord({ key: 'abc' })]);

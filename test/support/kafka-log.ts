@@ -2,11 +2,11 @@
 import { randomUUID } from 'node:crypto';
 import type { Test } from 'tap';
 import { systemClock } from '../../src/clock.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { Metrics } from '../../src/metrics.ts';
 import type { EventLog } from '../../src/storage/event-log.ts';
 import { type KafkaLogOptions, openKafkaLog } from '../../src/storage/kafka/log.ts';
 import { plainConnection } from '../../tools/kafka/connection.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 
 /** Topics and groups of one test begin with it. */
 export function newPrefix(): string {
@@ -23,7 +23,7 @@ export async function openLogOn(
     prefix: newPrefix(),
     partitions: 4,
     clock: systemClock,
-    logger: silentLogger,
+    logger: quietLogger,
     metrics: new Metrics(),
     ...options,
   });

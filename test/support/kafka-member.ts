@@ -1,10 +1,10 @@
 /** A member of the group `shared`, to be killed: hosts, prefix. Says `assigned N`, `revoked N`, `read N OFFSET`. */
 import { systemClock } from '../../src/clock.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { Metrics } from '../../src/metrics.ts';
 import { openKafkaLog } from '../../src/storage/kafka/log.ts';
 import { INGESTION_TOPIC } from '../../src/storage/topics.ts';
 import { plainConnection } from '../../tools/kafka/connection.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 
 const [hosts = '', prefix = ''] = process.argv.slice(2);
 const log = await openKafkaLog({
@@ -12,7 +12,7 @@ const log = await openKafkaLog({
   prefix,
   partitions: 4,
   clock: systemClock,
-  logger: silentLogger,
+  logger: quietLogger,
   metrics: new Metrics(),
 });
 const say = (line: string) => process.stdout.write(`${line}\n`);

@@ -6,11 +6,11 @@
 import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { systemClock } from '../../src/clock.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { openEmbeddedLog } from '../../src/storage/embedded/log.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 
 const [dir = '', valueBytes = '100'] = process.argv.slice(2);
-const log = await openEmbeddedLog({ dir, partitions: 2, clock: systemClock, logger: silentLogger });
+const log = await openEmbeddedLog({ dir, partitions: 2, clock: systemClock, logger: quietLogger });
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 writeSync(1, 'ready\n');
 

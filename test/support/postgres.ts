@@ -4,10 +4,10 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import tap, { type Test } from 'tap';
-import { silentLogger } from '../../src/logger.ts';
 import { startEmbeddedPostgres, stopOrphanedPostgres } from '../../src/storage/embedded/postgres-server.ts';
 import { migratePostgres } from '../../src/storage/postgres/migrate.ts';
 import { openPostgres, type Postgres } from '../../src/storage/postgres/pool.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 
 export interface TestPostgres {
   readonly url: string;
@@ -44,16 +44,16 @@ async function sweep(): Promise<void> {
 }
 
 async function migrateTemplate(url: string): Promise<void> {
-  const postgres = openPostgres({ url, logger: silentLogger });
-  await migratePostgres(postgres, silentLogger);
+  const postgres = openPostgres({ url, logger: quietLogger });
+  await migratePostgres(postgres, quietLogger);
   await postgres.close();
 }
 
 async function startServer(): Promise<Server> {
   await sweep();
   const dir = await mkdtemp(join(tmpdir(), `tributary-postgres-${process.pid}-`));
-  const { url, stop } = await startEmbeddedPostgres({ dir, logger: silentLogger });
-  const owner = openPostgres({ url, logger: silentLogger });
+  const { url, stop } = await startEmbeddedPostgres({ dir, logger: quietLogger });
+  const owner = openPostgres({ url, logger: quietLogger });
   tap.teardown(async () => {
     await owner.close();
     await stop();
@@ -71,7 +71,7 @@ async function makeDatabase(t: Test, template: string): Promise<TestPostgres> {
   const name = `test_${randomBytes(6).toString('hex')}`;
   await owner.query(`CREATE DATABASE ${name} TEMPLATE ${template}`);
   const url = databaseUrl(name);
-  const postgres = openPostgres({ url, logger: silentLogger });
+  const postgres = openPostgres({ url, logger: quietLogger });
   t.teardown(async () => {
     await postgres.close();
     await owner.query(`DROP DATABASE ${name} WITH (FORCE)`);

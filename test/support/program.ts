@@ -1,7 +1,9 @@
 /** Runs the project's programs as a user does: in processes of their own. */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { keepLog } from '../../tools/suite-logs.ts';
 
+const SYSTEM = 'src/main.ts';
 const ROOT = join(import.meta.dirname, '..', '..');
 /** For a machine that is busy with other things; the program gives up by itself long before. */
 const STOP_TIMEOUT_MS = 30_000;
@@ -43,7 +45,10 @@ export function runProgram(
     stderr += text;
   });
   const ended = new Promise<Ended>((resolve) => {
-    child.on('close', (code) => resolve({ code, stdout, stderr }));
+    child.on('close', (code) => {
+      if (script === SYSTEM) keepLog(stdout + stderr);
+      resolve({ code, stdout, stderr });
+    });
   });
   return {
     pid: child.pid ?? 0,

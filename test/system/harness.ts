@@ -12,6 +12,7 @@ import { SETTINGS } from '../../src/settings.ts';
 import { readRunning } from '../../src/storage/embedded/data-dir.ts';
 import { stopOrphanedPostgres } from '../../src/storage/embedded/postgres-server.ts';
 import { STORE_FOLDERS } from '../../src/stores.ts';
+import { keepLog } from '../../tools/suite-logs.ts';
 
 export const ROOT = join(import.meta.dirname, '../..');
 export const TOKEN = 'phc_tributary_dev';
@@ -158,11 +159,13 @@ export async function startSystem(t: Test, dataDir: string, settings: Environmen
   });
   child.stderr.on('data', (chunk) => {
     output.stderr += chunk;
+    keepLog(String(chunk));
   });
   const ready = await new Promise<LogLine>((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error('the system is not ready in time')), READY_TIMEOUT_MS);
     createInterface(child.stdout).on('line', (text) => {
       output.stdout += `${text}\n`;
+      keepLog(text);
       const line: LogLine = JSON.parse(text);
       log.push(line);
       if (line.msg === 'ready') resolve(line);

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { silentLogger } from '../../../src/logger.ts';
 import { startEmbeddedPostgres } from '../../../src/storage/embedded/postgres-server.ts';
+import { quietLogger } from '../../../tools/suite-logs.ts';
 import { dataFolder, startSystem, until } from '../harness.ts';
 import { ask, complaints, notReady, ready, residentMib } from './look.ts';
 import { Sender } from './sender.ts';
@@ -14,7 +14,7 @@ t.setTimeout(600_000);
 
 t.test('a server of Postgres that goes away, or answers late, costs time and no event', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'tributary-away-'));
-  const server = await startEmbeddedPostgres({ dir, logger: silentLogger });
+  const server = await startEmbeddedPostgres({ dir, logger: quietLogger });
   t.teardown(async () => {
     await server.stop();
     await rm(dir, { recursive: true });
