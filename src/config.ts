@@ -82,7 +82,9 @@ function unknownNames(environment: Environment): string[] {
   return Object.keys(environment)
     .filter((name) => name.startsWith('TRIBUTARY_') && !known.includes(name))
     .map((name) => {
-      const got = JSON.stringify(environment[name]);
+      // It may be a secret under a wrong name.
+      const isSecret = /TOKEN|PASSWORD|SECRET|URL/i.test(name);
+      const got = isSecret ? 'set (not shown here)' : JSON.stringify(environment[name]);
       return `${name} is ${got}, but there is no such setting: there are ${known.join(', ')}`;
     });
 }

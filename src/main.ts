@@ -8,6 +8,7 @@ import { type Config, ConfigError, loadConfig } from './config.ts';
 import { LIMITS } from './limits.ts';
 import { createLogger, type Logger } from './logger.ts';
 import { Parts } from './parts.ts';
+import { redactText } from './redact.ts';
 import { settingsHelp } from './settings.ts';
 
 const { stopTimeoutMs, sameSignalMs, progressAfterMs } = LIMITS.process;
@@ -16,7 +17,7 @@ const onTerminal = process.stdout.isTTY === true;
 /** One line, or one for each of several problems, and the end. */
 function fail(error: unknown): never {
   const lines = error instanceof ConfigError ? error.problems : [messageOf(error)];
-  for (const line of lines) process.stderr.write(`Tributary cannot start: ${line}\n`);
+  for (const line of lines) process.stderr.write(`Tributary cannot start: ${redactText(line)}\n`);
   process.exit(1);
 }
 
@@ -66,9 +67,8 @@ async function start(config: Config, parts: Parts, logger: Logger): Promise<void
     const startedMs = Math.round(performance.now());
     if (onTerminal) process.stdout.write(banner({ ...system, startedMs }, paintFor(process.stdout)));
     else {
-      // Logs are kept and passed on: no token is in them.
-      const { token: _token, ...ready } = system;
-      logger.info({ ...ready, startedMs }, 'ready');
+      const { roles, captureUrl, consoleUrl } = system;
+      logger.info({ roles, captureUrl, consoleUrl, startedMs }, 'ready');
     }
   } finally {
     cancelProgress();

@@ -84,7 +84,7 @@ t.test('every setting is read, and says what it takes when it does not fit', asy
     spoolMb: ['0', 0, '65537'],
     trustedProxies: ['10.0.0.0/8, ::1', ['10.0.0.0/8', '::1'], '10.0.0.0/33'],
     witness: ['on', true, 'maybe'],
-    flagsProxyUrl: ['https://us.i.posthog.com', 'https://us.i.posthog.com', 'us.i.posthog.com'],
+    flagsProxyUrl: ['https://us.i.posthog.com', 'https://us.i.posthog.com', 'flags.example'],
     logLevel: ['WARN', 'warn', 'loud'],
   };
   for (const [key, setting] of Object.entries(SETTINGS)) {

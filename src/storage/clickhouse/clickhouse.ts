@@ -84,7 +84,7 @@ export async function openClickHouse(options: ClickHouseOptions): Promise<ClickH
         } catch (error) {
           if (isRowRefusal(error)) throw new RowRefusedError(messageOf(error), { cause: error });
           if (hasEnded(error)) throw new ClickHouseEndedError(messageOf(error), { cause: error });
-          throw error;
+          throw withoutRows(error);
         }
       }),
     query: (sql, signal) => queryTurn(() => query(sql, signal)),
@@ -165,6 +165,11 @@ function joinLines(rows: readonly Uint8Array[]): Buffer {
     text[at++] = NEWLINE;
   }
   return text;
+}
+
+/** An insert that failed: what ClickHouse says quotes the rows, and this goes to logs and to `/_ready`. */
+function withoutRows(error: unknown): Error {
+  return new Error(messageOf(error).replace(/['"][\s\S]*['"]|\n[\s\S]*/g, '…'), { cause: error });
 }
 
 /** ClickHouse's own words, without the statement of ours that the query was wrapped in. */

@@ -2,7 +2,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../clock.ts';
 import { asDistinctId, asTeamId, asToken, type DistinctId, type Token } from '../../event/ids.ts';
-import { type Restriction, type Restrictions, UNRESTRICTED } from '../../event/restriction.ts';
+import { RESTRICTIONS, type Restriction, type Restrictions, UNRESTRICTED } from '../../event/restriction.ts';
 import { LIMITS } from '../../limits.ts';
 import type { Logger } from '../../logger.ts';
 import type { Team, TeamStore } from '../team-store.ts';
@@ -28,6 +28,19 @@ interface TeamRow {
 
 type RestrictionPair = readonly [Restriction, string | null];
 
+/** Projects are read again and again, and nobody wants the same line each time. */
+type WarnOnce = (teamId: number, text: string, fields: Readonly<Record<string, unknown>>) => void;
+
+function warningOnce(logger: Logger): WarnOnce {
+  const warned = new LRUCache<string, true>({ max: teamsMax });
+  return (teamId, text, fields) => {
+    const key = JSON.stringify([teamId, text, fields]);
+    if (warned.has(key)) return;
+    warned.set(key, true);
+    logger.warn({ teamId, ...fields }, text);
+  };
+}
+
 const READ_TEAMS = `
   SELECT id, api_token, name, anonymize_ips, person_processing_opt_out, restrictions
   FROM posthog_team CROSS JOIN LATERAL (
@@ -42,7 +55,7 @@ const READ_TEAMS = `
 async function readTeams(
   postgres: Postgres,
   tokens: readonly Token[],
-  logger: Logger,
+  warnOnce: WarnOnce,
 ): Promise<Map<Token, Team>> {
   const { rows } = await postgres.query<TeamRow>(READ_TEAMS, [tokens, restrictionsMax + 1]);
   return new Map(
@@ -54,22 +67,27 @@ async function readTeams(
         name: row.name,
         anonymizeIps: row.anonymize_ips,
         personProcessingOptOut: row.person_processing_opt_out ?? false,
-        restrictions: restrictionsOf(row, logger),
+        restrictions: restrictionsOf(row, warnOnce),
       };
       return [token, team];
     }),
   );
 }
 
-function restrictionsOf({ id, restrictions }: TeamRow, logger: Logger): Restrictions {
+function restrictionsOf({ id, restrictions }: TeamRow, warnOnce: WarnOnce): Restrictions {
   if (restrictions === null) return UNRESTRICTED;
   if (restrictions.length > restrictionsMax) {
-    const text = 'a project has more restrictions than are looked at: the others have no effect';
-    logger.warn({ teamId: id, restrictionsMax }, text);
+    warnOnce(id, 'a project has more restrictions than are looked at: the others have no effect', {
+      restrictionsMax,
+    });
   }
   const ofAll = new Set<Restriction>();
   const ofIds = new Map<DistinctId, Set<Restriction>>();
   for (const [restriction, text] of restrictions.slice(0, restrictionsMax)) {
+    if (!RESTRICTIONS.includes(restriction)) {
+      warnOnce(id, 'a restriction of a kind that is not known has no effect', { restriction });
+      continue;
+    }
     if (text === null) {
       ofAll.add(restriction);
       continue;
@@ -92,6 +110,7 @@ interface Reading {
  */
 export function createTeamStore(postgres: Postgres, clock: Clock, logger: Logger): TeamStore {
   const entries = new LRUCache<Token, Entry>({ max: teamsMax });
+  const warnOnce = warningOnce(logger);
   const asked = new Map<Token, Promise<Team | undefined>>();
   let previous: Promise<unknown> = Promise.resolve();
   let next: Reading | undefined;
@@ -108,7 +127,7 @@ export function createTeamStore(postgres: Postgres, clock: Clock, logger: Logger
       const answer = previous.then(async () => {
         next = undefined;
         const sentAt = clock.monotonic();
-        return { teams: await readTeams(postgres, tokens, logger), sentAt };
+        return { teams: await readTeams(postgres, tokens, warnOnce), sentAt };
       });
       previous = answer.catch(() => {});
       next = { tokens, answer };
