@@ -11,6 +11,7 @@ import { LZ64 } from './encodings/lz64.ts';
 import { BASE64, FORM } from './encodings/text.ts';
 import { DEFLATE, GZIP } from './encodings/zlib.ts';
 import { ZSTD } from './encodings/zstd.ts';
+import { type ParseLimits, parseJson } from './parse.ts';
 import { Refusal } from './refusal.ts';
 
 export type { DecodeLimits } from './encodings/encoding.ts';
@@ -52,19 +53,26 @@ const BRACKET = 0x5b;
 export async function decodeBody(
   body: Buffer,
   named: readonly string[],
-  limits: DecodeLimits,
+  limits: DecodeLimits & ParseLimits,
 ): Promise<Decoded | Refusal> {
-  let bytes = body;
-  if (bytes[0] !== BRACE && bytes[0] !== BRACKET) {
-    const inner = await unwrap(bytes, named, limits);
-    if (inner instanceof Refusal) return inner;
-    bytes = inner;
-  }
+  const bytes = await unwrapBody(body, named, limits);
+  return bytes instanceof Refusal ? bytes : parseBody(bytes, named, limits);
+}
+
+/** The bytes of the JSON. */
+export async function unwrapBody(
+  body: Buffer,
+  named: readonly string[],
+  limits: DecodeLimits,
+): Promise<Buffer | Refusal> {
   if (body.length === 0) return new Refusal('empty_body', 'the body is empty: send events as JSON');
+  const isPlain = body[0] === BRACE || body[0] === BRACKET;
+  const bytes = isPlain ? body : await unwrap(body, named, limits);
+  if (bytes instanceof Refusal) return bytes;
   if (bytes.length === 0) return malformed('the body holds no JSON: send events as JSON');
   if (bytes.length > limits.inflatedBytesMax) return inflatedTooLarge(limits.inflatedBytesMax);
   if (isUtf16(bytes)) return malformed('the body is UTF-16: send UTF-8');
-  return parse(bytes, named);
+  return bytes;
 }
 
 async function unwrap(
@@ -89,11 +97,17 @@ async function unwrap(
   return bytes;
 }
 
-function parse(bytes: Buffer, named: readonly string[]): Decoded | Refusal {
+/** `bytes`: what `unwrapBody` gave. */
+export async function parseBody(
+  bytes: Buffer,
+  named: readonly string[],
+  limits: ParseLimits,
+): Promise<Decoded | Refusal> {
   // Bytes that are no UTF-8 become U+FFFD; TextDecoder would be slower.
   const text = bytes.toString('utf8', hasUtf8Bom(bytes) ? 3 : 0);
   try {
-    return { text, json: JSON.parse(text) };
+    const json = await parseJson(text, limits);
+    return json instanceof Refusal ? json : { text, json };
   } catch (error) {
     const unknown = unknownEncoding(named);
     if (unknown !== undefined) return unsupportedEncoding(unknown);

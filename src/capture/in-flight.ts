@@ -8,6 +8,10 @@ export class InFlight {
     this.#bytesMax = bytesMax;
   }
 
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   fits(bytes: number): boolean {
     return this.#bytes + bytes <= this.#bytesMax;
   }
