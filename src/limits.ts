@@ -14,6 +14,9 @@ export const LIMITS = {
     eventsPerBatchMax: 20_000,
     /** Bytes of bodies that are being read, decoded or appended, over all connections. */
     bytesInFlightMax: 128 * MIB,
+    /** Of those, what only bodies of so few bytes may use: some large ones that never end keep nobody else out. */
+    smallBodiesReservedBytes: 32 * MIB,
+    smallBodyBytesMax: 256 * KIB,
     /** Connections at the same time, each with one request at most; with fewer open files allowed, fewer of them. */
     connectionsMax: 12_000,
     /** Open files that connections leave to everything else. */

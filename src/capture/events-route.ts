@@ -152,7 +152,7 @@ export class EventsRoute {
     const bytes = await this.#inTurn(body, () => unwrapBody(body, encodings, limits));
     if (bytes instanceof Refusal) return bytes;
     if (bytes !== body) {
-      if (!this.#inFlight.fits(bytes.length)) return overloaded();
+      if (!this.#inFlight.fits(bytes.length, share.bytes)) return overloaded();
       share.set(share.bytes + bytes.length);
     }
     const taken = await this.#inTurn(bytes, async () => {

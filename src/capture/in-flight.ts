@@ -1,5 +1,7 @@
 /** The bytes that requests hold at this moment: bodies that are read, decoded or appended. */
 
+import { LIMITS } from '../limits.ts';
+
 export class InFlight {
   readonly #bytesMax: number;
   #bytes = 0;
@@ -12,8 +14,11 @@ export class InFlight {
     return this.#bytes;
   }
 
-  fits(bytes: number): boolean {
-    return this.#bytes + bytes <= this.#bytesMax;
+  /** Whether a request that holds so many bytes may hold so many more. */
+  fits(bytes: number, held = 0): boolean {
+    const isLarge = held + bytes > LIMITS.capture.smallBodyBytesMax;
+    const reserved = isLarge ? LIMITS.capture.smallBodiesReservedBytes : 0;
+    return this.#bytes + bytes <= this.#bytesMax - reserved;
   }
 
   /** Negative to give back. Only `Share` calls it. */

@@ -20,6 +20,7 @@ export interface Outline {
   readonly ends: readonly number[];
 }
 
+const SPACE = 0x20;
 const QUOTE = 0x22;
 const COMMA = 0x2c;
 const OPEN_ARRAY = 0x5b;
@@ -103,12 +104,24 @@ function endOfString(text: string, start: number): number {
   return at;
 }
 
-const BEFORE_ARRAY = /(?<!\\)"batch"\s*:\s*$/;
-const KEY_CHARS_MAX = 40;
+const COLON = 0x3a;
+const KEY = '"batch"';
 
+/** The text itself, or the member "batch" of its object. */
 function isArrayOfEvents(text: string, at: number, depth: number): boolean {
-  if (depth === 1) return true;
-  return depth === 2 && BEFORE_ARRAY.test(text.slice(Math.max(0, at - KEY_CHARS_MAX), at));
+  if (depth !== 2) return depth === 1;
+  const colon = beforeBlanks(text, at);
+  if (text.charCodeAt(colon) !== COLON) return false;
+  const start = beforeBlanks(text, colon) + 1 - KEY.length;
+  // A quote that is escaped stands within a longer key.
+  return start > 0 && text.startsWith(KEY, start) && text.charCodeAt(start - 1) !== BACKSLASH;
+}
+
+/** The last place before `at` that is no blank. */
+function beforeBlanks(text: string, at: number): number {
+  let before = at - 1;
+  while (before > 0 && text.charCodeAt(before) <= SPACE) before--;
+  return before;
 }
 
 const tooDeep = (depthMax: number): Refusal =>

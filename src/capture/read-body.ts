@@ -46,7 +46,7 @@ export function readBody(
         if (pieces > limits.smallPiecesMax && needed < pieces * limits.pieceBytesMin) return end(crumbs());
         if (needed > room.length) {
           const larger = isLast ? needed : roomFor(needed, room.length, declaredBytes, limits);
-          if (!inFlight.fits(larger - share.bytes)) return end(overloaded(true));
+          if (!inFlight.fits(larger - share.bytes, share.bytes)) return end(overloaded(true));
           share.set(larger);
           const before = room;
           room = Buffer.allocUnsafeSlow(larger);
