@@ -5,12 +5,13 @@ import { CONNECTIONS } from './connections.ts';
 import { HEADS } from './heads.ts';
 import { PATH_TRICKS } from './paths.ts';
 import { SLOW } from './slow.ts';
+import { repeat } from './wire.ts';
 
 /** Nothing at all: what the machine does by itself. */
 const CALM: Attack = {
   name: 'none',
   does: 'no attack, for comparison',
-  async run() {},
+  run: (target) => repeat(target, 1, async () => {}, 100),
   problems: () => [],
 };
 

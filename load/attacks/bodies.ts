@@ -9,14 +9,14 @@ const MIB = 1024 * 1024;
 function bomb(
   name: string,
   does: string,
-  make: () => readonly Buffer[],
+  make: (token: string) => readonly Buffer[],
   problems: (seen: Seen) => string[],
 ): Attack {
   return {
     name,
     does,
     async run(target) {
-      const bodies = make();
+      const bodies = make(target.token);
       await repeat(target, 8, async (turn) => {
         await askAndNote(target, [bodies[turn % bodies.length] ?? '']);
       });
@@ -27,9 +27,12 @@ function bomb(
 
 const tooLarge = (seen: Seen): string[] => [...only(seen, ['413', '503']), ...needs(seen, ['413'])];
 
-/** A frame of blocks that each repeat a byte 128 KiB times, with a window of 1 KiB. */
+const WINDOW_OF_A_MIB = 10 << 3;
+const WINDOW_OF_A_GIB = 20 << 3;
+
+/** A frame of blocks that each repeat a byte 128 KiB times. */
 function zstdOfOneByte(blocks: number): Buffer {
-  const head = Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x00]);
+  const head = Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x00, WINDOW_OF_A_MIB]);
   const body = Buffer.alloc(blocks * 4);
   for (let i = 0; i < blocks; i++) {
     body.writeUIntLE(128 * 1024 * 8 + 2 + (i === blocks - 1 ? 1 : 0), i * 4, 3);
@@ -70,35 +73,51 @@ const BOMBS: readonly Attack[] = [
     'zstd of 1 GB, of 12 GB, and with a window of 1 GB',
     () => {
       const window = zstdOfOneByte(8);
-      window.writeUInt8(20 << 3, 5);
+      window.writeUInt8(WINDOW_OF_A_GIB, 5);
       return [post(path, zstdOfOneByte(8_192)), post(path, zstdOfOneByte(100_000)), post(path, window)];
     },
     tooLarge,
   ),
   bomb(
     'lz64-bombs',
-    'lz64 of 8 MB',
-    () => [post(`${path}?compression=lz64`, compressToBase64(' '.repeat(8 * MIB)))],
+    'lz64 of 2 MB',
+    () => [post(`${path}?compression=lz64`, compressToBase64(' '.repeat(2 * MIB)))],
     tooLarge,
   ),
 ];
 
-/** Every request is refused, or is an event like any other. */
-const refused = (seen: Seen): string[] => [...only(seen, ['400', '413', '503']), ...needs(seen, ['400'])];
+const refused = (seen: Seen): string[] => [
+  // The token of a small body is looked for before its depth.
+  ...only(seen, ['400', '401', '413', '503']),
+  ...needs(seen, ['400']),
+];
 
-function json(name: string, does: string, make: () => readonly Buffer[]): Attack {
+function json(name: string, does: string, make: (token: string) => readonly Buffer[]): Attack {
   return bomb(name, does, make, refused);
 }
+
+const FORM_AND_BASE64 = bomb(
+  'large-texts',
+  'a form of 19 MB that is percent-encoded, and base64 of 14 MB in base64',
+  () => [
+    post(path, Buffer.concat([Buffer.from('data='), Buffer.alloc(19 * MIB, '%7B+')])),
+    post(path, Buffer.alloc(19 * MIB, 'QUFB')),
+  ],
+  (seen) => [...only(seen, ['400', '413', '503', 'closed']), ...needs(seen, ['400'])],
+);
 
 const JSON_ATTACKS: readonly Attack[] = [
   json(
     'deep-json',
     'JSON nested 5,000 and 500,000 deep: arrays, objects, in properties, and never closed',
-    () =>
+    (token) =>
       [5_000, 500_000].flatMap((levels) => [
         post(path, `${'['.repeat(levels)}${']'.repeat(levels)}`),
         post(path, `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`),
-        post(path, `{"batch":[{"event":"x","properties":{"a":${'['.repeat(levels)}${']'.repeat(levels)}}}]}`),
+        post(
+          path,
+          `{"api_key":"${token}","batch":[{"event":"x","distinct_id":"x","properties":{"a":${'['.repeat(levels)}${']'.repeat(levels)}}}]}`,
+        ),
         post(path, '['.repeat(levels)),
       ]),
   ),
@@ -188,6 +207,7 @@ export const BODIES: readonly Attack[] = [
     ],
   },
   ...BOMBS,
+  FORM_AND_BASE64,
   ...JSON_ATTACKS,
   {
     name: 'hash-flooding',

@@ -111,15 +111,18 @@ async function booksProblemsOf(system: System, acknowledged: readonly string[]):
   ];
 }
 
-/** Refusals by reason, and ended connections. */
+/** Refusals and ended connections, by reason. */
 async function doorOf(system: System): Promise<Record<string, number>> {
-  const { refused } = (await system.books()).door;
-  const cuts = ['too_many_connections', 'slow_body'];
-  const found: Record<string, number> = {};
-  for (const reason of cuts) {
-    found[`cut: ${reason}`] = await system.metric('tributary_capture_cut_total', `reason="${reason}"`);
-  }
-  return { ...refused, ...found };
+  const response = await fetch(`${system.consoleUrl}/_metrics`);
+  const counts = (await response.text()).matchAll(
+    /^tributary_capture_(refused|cut)_total\{reason="(\w+)"\} (\d+)$/gm,
+  );
+  return Object.fromEntries(
+    [...counts].map(([, kind, reason = '', count]) => [
+      kind === 'cut' ? `cut: ${reason}` : reason,
+      Number(count),
+    ]),
+  );
 }
 
 function difference(after: Record<string, number>, before: Record<string, number>): Record<string, number> {
