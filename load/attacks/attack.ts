@@ -6,6 +6,8 @@ export interface Attack {
   readonly does: string;
   /** Takes at least so long before what it `wants` can be seen. */
   readonly secondsMin?: number;
+  /** Others may be refused meanwhile: there is no telling them apart. */
+  readonly refusesOthers?: boolean;
   /** Until `target.isOver()`. Never rejects for what the system does to it. */
   run(target: Target): Promise<void>;
   /** What must not be, as sentences, once it is over. */

@@ -1,6 +1,7 @@
 /**
  * A client that behaves well, in a process of its own: `good-client.ts URL RATE` posts so many events a second until its
- * parent says stop, whether answers come or not, and tells how long each took from the moment at which it was due.
+ * parent says stop, whether answers come or not, and tells how long each took from the moment at which it was due, from
+ * when its parent says measure.
  */
 import { randomUUID } from 'node:crypto';
 import { Agent, request } from 'node:http';
@@ -10,7 +11,7 @@ import { DEV_PROJECT } from '../../src/storage/postgres/projects.ts';
 export interface GoodReport {
   readonly sent: number;
   readonly acknowledged: readonly string[];
-  /** Of those, in milliseconds. */
+  /** Of those since it was told to measure, in milliseconds. */
   readonly latencies: readonly number[];
   /** Other answers, and requests without one, with their counts. */
   readonly others: Readonly<Record<string, number>>;
@@ -27,8 +28,10 @@ const latencies: number[] = [];
 const others: Record<string, number> = {};
 let sent = 0;
 let isStopped = false;
-process.on('message', () => {
-  isStopped = true;
+process.on('message', (word) => {
+  if (word === 'stop') isStopped = true;
+  // What came before does not count.
+  else latencies.length = 0;
 });
 
 function post(uuid: string): Promise<string> {

@@ -12,6 +12,7 @@ import { BASE64, FORM } from './encodings/text.ts';
 import { DEFLATE, GZIP } from './encodings/zlib.ts';
 import { ZSTD } from './encodings/zstd.ts';
 import { type ParseLimits, parseJson } from './parse.ts';
+import { nextTurn } from './queue.ts';
 import { Refusal } from './refusal.ts';
 
 export type { DecodeLimits } from './encodings/encoding.ts';
@@ -63,7 +64,7 @@ export async function decodeBody(
 export async function unwrapBody(
   body: Buffer,
   named: readonly string[],
-  limits: DecodeLimits,
+  limits: DecodeLimits & Pick<ParseLimits, 'workAtOnceBytesMax'>,
 ): Promise<Buffer | Refusal> {
   if (body.length === 0) return new Refusal('empty_body', 'the body is empty: send events as JSON');
   const isPlain = body[0] === BRACE || body[0] === BRACKET;
@@ -78,7 +79,7 @@ export async function unwrapBody(
 async function unwrap(
   body: Buffer,
   named: readonly string[],
-  limits: DecodeLimits,
+  limits: DecodeLimits & Pick<ParseLimits, 'workAtOnceBytesMax'>,
 ): Promise<Buffer | Refusal> {
   const announced = new Set(named.map((name) => name.trim().toLowerCase()));
   const left = { ...TIMES_MAX };
@@ -93,6 +94,7 @@ async function unwrap(
     // What was announced has been done.
     for (const name of encoding.names) announced.delete(name);
     bytes = inner.bytes;
+    if (bytes.length > limits.workAtOnceBytesMax) await nextTurn();
   }
   return bytes;
 }
