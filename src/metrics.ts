@@ -25,8 +25,9 @@ export class Metrics {
     return new Gauge({ name, help, labelNames: labels, registers: [this.#registry] });
   }
 
-  /** A gauge that is read when it is asked for. */
+  /** A gauge that is read when it is asked for; asking twice for a name leaves the later one. */
   measure(name: string, help: string, read: () => number): void {
+    this.#registry.removeSingleMetric(name);
     new Gauge({
       name,
       help,

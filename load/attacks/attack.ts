@@ -10,8 +10,10 @@ export interface Attack {
   readonly refusesOthers?: boolean;
   /** Until `target.isOver()`. Never rejects for what the system does to it. */
   run(target: Target): Promise<void>;
-  /** What must not be, as sentences, once it is over. */
-  problems(seen: Seen): string[];
+  /** Outcomes that must have been seen, if it took its time. */
+  readonly needs: readonly string[];
+  /** Besides those nothing else may be seen. */
+  readonly allows: readonly string[];
 }
 
 export interface Target {
@@ -27,13 +29,12 @@ export interface Target {
 /** Outcomes with their counts. */
 export type Seen = Readonly<Record<string, number>>;
 
-/** Every outcome is one of these. */
-export function only(seen: Seen, outcomes: readonly string[]): string[] {
-  const others = Object.keys(seen).filter((outcome) => !outcomes.includes(outcome));
-  return others.map((outcome) => `${seen[outcome]} times ${outcome}, which must not be`);
-}
-
-/** Each of these has been seen. */
-export function needs(seen: Seen, outcomes: readonly string[]): string[] {
-  return outcomes.filter((outcome) => !seen[outcome]).map((outcome) => `never ${outcome}, which must be`);
+/** What must not be, as sentences, after so many seconds. */
+export function problemsOf({ needs, allows, secondsMin = 0 }: Attack, seen: Seen, seconds: number): string[] {
+  const missing = seconds < secondsMin ? [] : needs.filter((outcome) => !seen[outcome]);
+  const others = Object.keys(seen).filter((outcome) => ![...needs, ...allows].includes(outcome));
+  return [
+    ...missing.map((outcome) => `never ${outcome}, which must be`),
+    ...others.map((outcome) => `${seen[outcome]} times ${outcome}, which must not be`),
+  ];
 }

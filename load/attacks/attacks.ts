@@ -12,7 +12,8 @@ const CALM: Attack = {
   name: 'none',
   does: 'no attack, for comparison',
   run: (target) => repeat(target, 1, async () => {}, 100),
-  problems: () => [],
+  needs: [],
+  allows: [],
 };
 
 export const ATTACKS: readonly Attack[] = [CALM, ...SLOW, ...HEADS, PATH_TRICKS, ...BODIES, ...CONNECTIONS];

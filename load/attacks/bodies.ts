@@ -1,7 +1,7 @@
 /** Bodies that are small on the wire and large behind it. */
 import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { compressToBase64 } from '../../test/support/lz-string.ts';
-import { type Attack, needs, only, type Seen, type Target } from './attack.ts';
+import type { Attack, Target } from './attack.ts';
 import { askAndNote, event, open, type Part, post, repeat, send, statusesOf } from './wire.ts';
 
 const MIB = 1024 * 1024;
@@ -10,7 +10,7 @@ function bomb(
   name: string,
   does: string,
   make: (token: string) => readonly Buffer[],
-  problems: (seen: Seen) => string[],
+  { needs, allows }: Pick<Attack, 'needs' | 'allows'>,
 ): Attack {
   return {
     name,
@@ -21,11 +21,12 @@ function bomb(
         await askAndNote(target, [bodies[turn % bodies.length] ?? '']);
       });
     },
-    problems,
+    needs,
+    allows,
   };
 }
 
-const tooLarge = (seen: Seen): string[] => [...only(seen, ['413', '503']), ...needs(seen, ['413'])];
+const TOO_LARGE = { needs: ['413'], allows: ['503'] };
 
 const WINDOW_OF_A_MIB = 10 << 3;
 const WINDOW_OF_A_GIB = 20 << 3;
@@ -57,7 +58,7 @@ const BOMBS: readonly Attack[] = [
         post(path, gzipSync(once)),
       ];
     },
-    (seen) => [...only(seen, ['413', '400', '503']), ...needs(seen, ['413', '400'])],
+    { needs: ['413', '400'], allows: ['503'] },
   ),
   bomb(
     'deflate-bombs',
@@ -66,7 +67,7 @@ const BOMBS: readonly Attack[] = [
       post(path, deflateSync(blanks(100))),
       post(path, deflateRawSync(blanks(100)), ['Content-Encoding: deflate']),
     ],
-    tooLarge,
+    TOO_LARGE,
   ),
   bomb(
     'zstd-bombs',
@@ -76,24 +77,21 @@ const BOMBS: readonly Attack[] = [
       window.writeUInt8(WINDOW_OF_A_GIB, 5);
       return [post(path, zstdOfOneByte(8_192)), post(path, zstdOfOneByte(100_000)), post(path, window)];
     },
-    tooLarge,
+    TOO_LARGE,
   ),
   bomb(
     'lz64-bombs',
     'lz64 of 2 MB',
     () => [post(`${path}?compression=lz64`, compressToBase64(' '.repeat(2 * MIB)))],
-    tooLarge,
+    TOO_LARGE,
   ),
 ];
 
-const refused = (seen: Seen): string[] => [
-  // The token of a small body is looked for before its depth.
-  ...only(seen, ['400', '401', '413', '503']),
-  ...needs(seen, ['400']),
-];
+// The token of a small body is looked for before its depth.
+const REFUSED = { needs: ['400'], allows: ['401', '413', '503'] };
 
 function json(name: string, does: string, make: (token: string) => readonly Buffer[]): Attack {
-  return bomb(name, does, make, refused);
+  return bomb(name, does, make, REFUSED);
 }
 
 const FORM_AND_BASE64 = bomb(
@@ -103,7 +101,7 @@ const FORM_AND_BASE64 = bomb(
     post(path, Buffer.concat([Buffer.from('data='), Buffer.alloc(19 * MIB, '%7B+')])),
     post(path, Buffer.alloc(19 * MIB, 'QUFB')),
   ],
-  (seen) => [...only(seen, ['400', '413', '503', 'closed']), ...needs(seen, ['400'])],
+  { needs: ['400'], allows: ['413', '503', 'closed'] },
 );
 
 const JSON_ATTACKS: readonly Attack[] = [
@@ -201,10 +199,8 @@ export const BODIES: readonly Attack[] = [
         const [head, again] = FLOODS[turn % FLOODS.length] ?? ['', ''];
         await floodChunks(target, head, again);
       }),
-    problems: (seen) => [
-      ...only(seen, ['400', '413', '503', '505', 'closed', 'still there']),
-      ...needs(seen, ['400']),
-    ],
+    needs: ['400'],
+    allows: ['413', '503', '505', 'closed', 'still there'],
   },
   ...BOMBS,
   FORM_AND_BASE64,
@@ -213,6 +209,7 @@ export const BODIES: readonly Attack[] = [
     name: 'hash-flooding',
     does: 'keys and strings that collide as far as V8 lets one, and __proto__ in every place',
     run: flood,
-    problems: (seen) => [...only(seen, ['200', '400', '503']), ...needs(seen, ['200'])],
+    needs: ['200'],
+    allows: ['400', '503'],
   },
 ];

@@ -6,7 +6,7 @@ import { sleep, systemClock } from '../../src/clock.ts';
 import { DEV_PROJECT } from '../../src/storage/postgres/projects.ts';
 import { booksProblems, problem, settle } from '../support/proof.ts';
 import type { System } from '../support/system.ts';
-import type { Attack } from './attack.ts';
+import { type Attack, problemsOf } from './attack.ts';
 import type { AttackReport } from './attacker.ts';
 import type { GoodReport } from './good-client.ts';
 
@@ -82,7 +82,7 @@ export async function underAttack(system: System, attack: Attack, options: Optio
     ...(options.isJudgedFully && latency.p99 > P99_MS_MAX
       ? [`p99 of ${latency.p99} ms, more than ${P99_MS_MAX}`]
       : []),
-    ...attack.problems(attacked.seen),
+    ...problemsOf(attack, attacked.seen, seconds),
     ...(system.hasEnded ? [] : await booksProblemsOf(system, acknowledged)),
   ];
   return {

@@ -83,7 +83,7 @@ export async function askAndNote(target: Target, parts: Iterable<Part>): Promise
   return heard;
 }
 
-/** The same thing, from so many sides at once, until it is over. */
+/** The same thing, from so many sides at once, until it is over; from each side once at least. */
 export async function repeat(
   target: Target,
   sides: number,
@@ -92,10 +92,10 @@ export async function repeat(
 ): Promise<void> {
   let turn = 0;
   const side = async (): Promise<void> => {
-    while (!target.isOver()) {
+    do {
       await once(turn++);
       await sleep(systemClock, pauseMs);
-    }
+    } while (!target.isOver());
   };
   await Promise.all(Array.from({ length: sides }, side));
 }

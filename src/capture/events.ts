@@ -54,10 +54,9 @@ export function takeEvents(
   const judge = new Judge(batch, text, context, newUuid, limits);
   for (const [index, event] of batch.events.entries()) {
     judge.next(event, index);
-    const [refusal] = judge.taken.refused.values();
-    if (refusal !== undefined) return refusal;
+    if (judge.taken.refused.size > 0) break;
   }
-  return judge.taken;
+  return judge.firstRefusal ?? judge.taken;
 }
 
 /** The same for a large body: between pieces of the work everybody else has a turn. */
@@ -74,8 +73,7 @@ export async function judgeInTurns(
   let bytes = 0;
   for (const [index, event] of batch.events.entries()) {
     judge.next(event, index);
-    const [refusal] = isAllOrNothing ? judge.taken.refused.values() : [];
-    if (refusal !== undefined) return refusal;
+    if (isAllOrNothing && judge.firstRefusal) return judge.firstRefusal;
     events++;
     if (events < limits.pieceEventsMax && judge.taken.bytes - bytes < limits.pieceBytesMax) continue;
     events = 0;
@@ -130,6 +128,11 @@ class Judge {
     this.#facts = factsOf(batch, context);
     this.#newUuid = newUuid;
     this.#limits = limits;
+  }
+
+  get firstRefusal(): Refusal | undefined {
+    for (const refusal of this.taken.refused.values()) return refusal;
+    return undefined;
   }
 
   next(original: Json, index: number): void {

@@ -39,7 +39,7 @@ for (let value = 0; value < 16; value++) {
   HEX_VALUES[digit.toUpperCase().charCodeAt(0)] = value;
 }
 
-/** What a form's field says; `decodeURIComponent` takes a second for a large one. `undefined`: a `%` without its digits. */
+/** What a form's field says. `decodeURIComponent` is slow on large ones. `undefined`: a `%` without its digits. */
 function percentDecoded(field: string): Buffer | undefined {
   const bytes = Buffer.allocUnsafe(field.length);
   let length = 0;
