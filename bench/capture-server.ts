@@ -1,9 +1,11 @@
 /** A process with one server: `capture-server.ts '{"server": …}'` (`ServerKind`). Its parent measures it. */
+
 import { gunzipSync } from 'node:zlib';
 import { startCapture } from '../src/capture/server.ts';
 import { loadUws } from '../src/capture/uws.ts';
 import { realEnvironment } from '../src/environment.ts';
 import { asTeamId } from '../src/event/ids.ts';
+import { UNRESTRICTED } from '../src/event/restriction.ts';
 import { newEventUuid } from '../src/ids.ts';
 import { LIMITS } from '../src/limits.ts';
 import { silentLogger } from '../src/logger.ts';
@@ -23,6 +25,7 @@ const TEAM: Team = {
   name: 'bench',
   anonymizeIps: false,
   personProcessingOptOut: false,
+  restrictions: UNRESTRICTED,
 };
 
 type LogKind = Extract<ServerKind, { readonly server: 'capture' }>;

@@ -58,7 +58,7 @@ function recordOf(person: number): AppendRecord {
   const distinctId = asDistinctId(`person-${person}`);
   const value = templateText.replaceAll(ID, distinctId).replaceAll(templateUuid, newEventUuid());
   const key = captureKey(TOKEN, distinctId);
-  return { topic, key, headers, value: Buffer.from(value), timestamp: Date.now() };
+  return { topic, key, headers, value, timestamp: Date.now() };
 }
 
 async function take({ fresh, returning }: Visits): Promise<Visited> {

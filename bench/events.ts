@@ -1,9 +1,11 @@
 /** Events of about 1 KB, as a web SDK sends them. */
+
 import { takeEvents } from '../src/capture/events.ts';
 import { Refusal } from '../src/capture/refusal.ts';
 import { shapeOf } from '../src/capture/shape.ts';
 import { asToken } from '../src/event/ids.ts';
 import type { Json, JsonObject } from '../src/event/json.ts';
+import { UNRESTRICTED } from '../src/event/restriction.ts';
 import { newEventUuid } from '../src/ids.ts';
 import { LIMITS } from '../src/limits.ts';
 import type { AppendRecord } from '../src/storage/event-log.ts';
@@ -54,7 +56,13 @@ export function clientEvent({ distinctId, event = '$pageview', properties }: Abo
   });
 }
 
-const REQUEST = { token: TOKEN, ip: '203.0.113.9', sentAtQuery: '', isEngage: false };
+const REQUEST = {
+  token: TOKEN,
+  ip: '203.0.113.9',
+  sentAtQuery: '',
+  isEngage: false,
+  restrictions: UNRESTRICTED,
+};
 
 /** The record that capture makes of the event. */
 export function capturedRecord(text: string): AppendRecord {

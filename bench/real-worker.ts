@@ -1,8 +1,10 @@
 /** The worker as it runs in the system, for a project that is there at once. */
+
 import { TRANSFORMS } from '../src/actors/transforms.ts';
 import { startWorker, type WorkerOptions } from '../src/actors/worker.ts';
 import { realEnvironment } from '../src/environment.ts';
 import { asTeamId } from '../src/event/ids.ts';
+import { UNRESTRICTED } from '../src/event/restriction.ts';
 import { LIMITS } from '../src/limits.ts';
 import { silentLogger } from '../src/logger.ts';
 import type { Parts } from '../src/parts.ts';
@@ -25,6 +27,7 @@ const TEAM: Team = {
   name: 'bench',
   anonymizeIps: false,
   personProcessingOptOut: false,
+  restrictions: UNRESTRICTED,
 };
 const teams: TeamStore = { cached: () => TEAM, byToken: async () => TEAM };
 

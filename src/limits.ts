@@ -295,6 +295,8 @@ export const LIMITS = {
     /** After this long without an answer, the last known one is used. */
     teamAskMs: 1_000,
     teamsMax: 10_000,
+    /** Restrictions of one project. */
+    restrictionsMax: 10_000,
   },
   deadLetters: {
     /** That one answer lists. */

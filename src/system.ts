@@ -48,7 +48,7 @@ export async function startSystem(config: Config, parts: Parts, environment: Env
     );
   }
   const stores = await openStores(config, parts, environment);
-  const teams = createTeamStore(stores.postgres.postgres, environment.clock);
+  const teams = createTeamStore(stores.postgres.postgres, environment.clock, environment.logger);
 
   // In the order of the way back: what reads starts before what writes, and stops after it.
   const loader =

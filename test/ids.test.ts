@@ -6,7 +6,7 @@ import { deriverIn } from '../src/ids.ts';
 
 t.test('any name in any namespace has the UUID that the uuid library gives it', async () => {
   fc.assert(
-    fc.property(fc.uuid(), fc.string({ unit: 'binary' }), (namespace, name) => {
+    fc.property(fc.uuid(), fc.string({ unit: 'binary', maxLength: 1_000 }), (namespace, name) => {
       t.equal(deriverIn(namespace)(name), v5(name, namespace));
     }),
   );

@@ -10,6 +10,8 @@ import type { IdNews } from './tail.ts';
 export type Belief = { readonly kind: 'person'; readonly uuid: PersonUuid } | { readonly kind: 'nobody' };
 
 const NOBODY: Belief = { kind: 'nobody' };
+/** In the cache, which has no object for each id. */
+const NO_UUID = '';
 /** Map entry, list entry, strings' headers: measured on Node 20. */
 const ENTRY_OVERHEAD_BYTES = 250;
 
@@ -26,26 +28,28 @@ interface Pin {
 export class Identities {
   /** Ids that unsaved work stands on, or that it gives a person. */
   readonly #pins = new Map<string, Pin>();
-  readonly #known: LRUCache<string, Belief>;
+  readonly #known: LRUCache<string, PersonUuid | typeof NO_UUID>;
 
   constructor(bytesMax: number) {
     this.#known = new LRUCache({
       maxSize: bytesMax,
-      sizeCalculation: (_belief, key) => key.length + ENTRY_OVERHEAD_BYTES,
+      sizeCalculation: (_uuid, key) => key.length + ENTRY_OVERHEAD_BYTES,
     });
   }
 
   /** `undefined`: Postgres has to be asked. */
   resolve(identity: Identity): Belief | undefined {
     const key = identityKey(identity);
-    return this.#pins.get(key)?.belief ?? this.#known.get(key);
+    const pin = this.#pins.get(key);
+    if (pin) return pin.belief;
+    const known = this.#known.get(key);
+    return known === undefined ? undefined : beliefIn(known || undefined);
   }
 
   /** Read from Postgres. What unsaved work stands on stays as it is. */
   learn(identity: Identity, person: PersonUuid | undefined): Belief {
-    const belief = beliefIn(person);
-    this.#known.set(identityKey(identity), belief);
-    return belief;
+    this.#known.set(identityKey(identity), person ?? NO_UUID);
+    return beliefIn(person);
   }
 
   /** Whom unsaved work believes the id to belong to, if there is any. */
@@ -87,7 +91,7 @@ export class Identities {
     const pin = this.#pins.get(key);
     if (pin && (pin.heard === undefined || pin.heard.version < news.version)) pin.heard = news;
     const known = this.#known.peek(key);
-    if (known && !(known.kind === 'person' && known.uuid === news.person)) this.#known.delete(key);
+    if (known !== undefined && (known || undefined) !== news.person) this.#known.delete(key);
   }
 
   /** It is read again when it is needed; what unsaved work stands on stays. */
@@ -113,7 +117,8 @@ export class Identities {
 const beliefIn = (person: PersonUuid | undefined): Belief =>
   person === undefined ? NOBODY : { kind: 'person', uuid: person };
 
-export const identityKey = ({ teamId, distinctId }: Identity): string => `${teamId}:${distinctId}`;
+/** Joined, so that it is one text, and not a tree of its parts, for as long as it is in a cache. */
+export const identityKey = ({ teamId, distinctId }: Identity): string => [teamId, distinctId].join(':');
 
 export const uuidIn = (belief: Belief | undefined): PersonUuid | undefined =>
   belief?.kind === 'person' ? belief.uuid : undefined;

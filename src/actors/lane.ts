@@ -12,7 +12,9 @@ import { REPLAY_HEADERS, type ReplayMode } from '../event/dead-letter.ts';
 import { type Decoded, decodeCaptured, openEvent, type PipelineEvent } from '../event/event.ts';
 import type { Token } from '../event/ids.ts';
 import { ownFate } from '../event/own-fate.ts';
+import { isRestricted, UNRESTRICTED } from '../event/restriction.ts';
 import type { Logger } from '../logger.ts';
+import type { Project } from '../person/work.ts';
 import { rawPayload } from '../raw-payload.ts';
 import type { LogRecord } from '../storage/event-log.ts';
 import { inRanges, rangeAt } from '../storage/offset-ranges.ts';
@@ -72,7 +74,12 @@ const REPEAT_EARLIER_MS = 1_000;
 const ROW_ONLY: ReplayMode = 'row';
 
 type Opened =
-  | { readonly kind: 'event'; readonly record: LogRecord; readonly event: PipelineEvent; readonly team: Team }
+  | {
+      readonly kind: 'event';
+      readonly record: LogRecord;
+      readonly event: PipelineEvent;
+      readonly project: Project;
+    }
   | { readonly kind: 'ended' };
 
 export class Lane {
@@ -257,7 +264,15 @@ export class Lane {
       return { kind: 'ended' };
     }
     const event = openEvent(decoded, team.id, record.timestamp);
-    const own = ownFate(event, team.personProcessingOptOut);
+    // What was folded before the restriction may have its row: it gets that row again, and no other fate.
+    const restrictions = this.#isFolded(record.offset) ? UNRESTRICTED : team.restrictions;
+    if (isRestricted(restrictions, 'drop', event.distinctId)) {
+      messages.drop(record, { kind: 'drop', reason: 'restriction' });
+      return { kind: 'ended' };
+    }
+    const wantsNoPerson = isRestricted(restrictions, 'no_person_profile', event.distinctId);
+    const project = wantsNoPerson ? { ...team, personProcessingOptOut: true } : team;
+    const own = ownFate(event, project.personProcessingOptOut);
     if (own) {
       messages.warnings(event, [own.warning]);
       messages.drop(record, { kind: 'drop', reason: own.reason });
@@ -270,10 +285,10 @@ export class Lane {
       messages.drop(record, { kind: 'drop', reason: 'duplicate' });
       return { kind: 'ended' };
     }
-    return { kind: 'event', record, event, team };
+    return { kind: 'event', record, event, project };
   }
 
-  #entry({ record, event, team }: Extract<Opened, { kind: 'event' }>): Entry {
+  #entry({ record, event, project }: Extract<Opened, { kind: 'event' }>): Entry {
     const earlier = record.offset < this.#options.takenAt ? REPEAT_EARLIER_MS : 0;
     return {
       partition: record.partition,
@@ -283,7 +298,7 @@ export class Lane {
       seenAtMs: this.#options.clock.monotonic(),
       rowTimestampMs: record.timestamp - earlier,
       event,
-      project: team,
+      project,
       repeat: this.#isFolded(record.offset) || record.headers[REPLAY_HEADERS.mode] === ROW_ONLY,
       released: false,
     };

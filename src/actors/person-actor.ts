@@ -6,6 +6,8 @@
  * step: the target takes over what waits at the source, and folds for both. Messages that have to wait for that, or
  * for a save, are stashed in their order. A source never waits for its target, so no two wait for each other.
  *
+ * Once nothing of it is unsaved, `persons.ts` stops it.
+ *
  * Modes: open     events may wait
  *        folding  some of them are with the flusher, later ones wait
  *        yielded  another actor has taken over
@@ -18,7 +20,7 @@ import { type Person, UNSAVED_VERSION } from '../person/person.ts';
 import type { PersonWork } from '../storage/person-store.ts';
 import type { ActorRef, Behaviour } from './actor-system.ts';
 import type { Routed } from './entry.ts';
-import { invariant, Lifecycle, type Moves } from './lifecycle.ts';
+import { Lifecycle, type Moves } from './lifecycle.ts';
 import { personWork } from './person-work.ts';
 import type { PersonNews } from './tail.ts';
 
@@ -38,13 +40,12 @@ export type PersonMessage =
   | { readonly kind: 'slice'; readonly routed: readonly Routed[]; readonly beliefs: readonly IdBelief[] }
   /** Hand over what waits, as far as `eventsMax` goes. */
   | { readonly kind: 'fold'; readonly eventsMax: number; readonly offer: (folding: Folding) => void }
-  /** What was handed over is saved. `rest`: nothing else is on its way here. */
+  /** What was handed over is saved. */
   | {
       readonly kind: 'confirmed';
       readonly folded: Folded;
       /** Ids that no unsaved event stands on any more. */
       readonly released: readonly DistinctId[];
-      readonly rest: boolean;
     }
   /** What was handed over is not saved: a belief was wrong. */
   | { readonly kind: 'broken' }
@@ -176,8 +177,7 @@ function take(state: PersonState, message: PersonMessage, derivePersonUuid: Deri
     case 'confirmed':
       state.life.move('open');
       state.folding = [];
-      if (message.rest) rest(state, message.folded);
-      else confirm(state, message.folded, message.released);
+      confirm(state, message.folded, message.released);
       return;
     case 'broken':
       state.life.move('open');
@@ -248,16 +248,6 @@ function confirm(state: PersonState, { known, merged }: Folded, released: readon
   for (const [id, uuid] of own) own.set(id, survivor(state, uuid));
   for (const [id, uuid] of known.ids) own.set(id, uuid);
   for (const id of released) own.delete(id);
-}
-
-function rest(state: PersonState, { known }: Folded): void {
-  invariant(state.waiting.length + state.stash.length === 0, 'a resting person has nothing to do');
-  state.persons = new Map(known.persons);
-  state.sharesPersons = false;
-  state.ids = NO_IDS;
-  state.sharesIds = true;
-  state.gone = NO_GONE;
-  state.isOutdated = false;
 }
 
 function ownPersons(state: PersonState): PersonState['persons'] {

@@ -1,7 +1,7 @@
 /**
- * The persons that have an actor. One with unsaved work is kept whatever the bound says; the others are kept as long
- * as they fit, and the one that was not needed for the longest goes first. Persons that merges may join share one
- * actor until nothing of them is unsaved.
+ * The persons that are known. One with unsaved work has an actor, whatever the bound says. The others rest without one,
+ * each as a text (`resting.ts`), as long as they fit; the one that was not needed for the longest goes first. Persons
+ * that merges may join share one actor until nothing of them is unsaved.
  */
 import { LRUCache } from 'lru-cache';
 import type { DerivePersonUuid, DistinctId, PersonUuid, TeamId } from '../event/ids.ts';
@@ -11,6 +11,7 @@ import type { ActorRef, ActorSystem } from './actor-system.ts';
 import type { Routed } from './entry.ts';
 import { invariant } from './lifecycle.ts';
 import { type IdBelief, type PersonMessage, personBehaviour, personState } from './person-actor.ts';
+import { type Resting, restingBytes, restingOf, resume } from './resting.ts';
 import type { PersonNews } from './tail.ts';
 
 export interface PersonHandle {
@@ -24,20 +25,18 @@ export interface PersonHandle {
   pending: number;
   /** Called once `pending` has fallen: who waits for room. */
   readonly waitingForRoom: Set<() => void>;
-  /** Of the person that it began with, or rests with. */
-  version: number | undefined;
-  /** The person as last measured, and about how many bytes it takes. */
-  measured: Person | undefined;
-  bytes: number;
+  /** The person that it began with, and how it rested before. */
+  readonly begun: Begun | undefined;
 }
 
-/** An actor, its mailbox and its context in nact; a property's key and value beside their characters. */
-const ACTOR_OVERHEAD_BYTES = 2_000;
-const BYTES_PER_JSON_CHAR = 4;
+interface Begun {
+  readonly person: Person;
+  readonly resting: Resting | undefined;
+}
 
 export class Persons {
   readonly #active = new Map<PersonUuid, PersonHandle>();
-  readonly #idle: LRUCache<PersonUuid, PersonHandle>;
+  readonly #resting: LRUCache<PersonUuid, Resting>;
   /** The newest version of each active person that the log has told of. */
   readonly #heard = new Map<PersonUuid, number>();
   readonly #system: ActorSystem;
@@ -46,24 +45,14 @@ export class Persons {
   constructor(system: ActorSystem, bytesMax: number, derivePersonUuid: DerivePersonUuid) {
     this.#system = system;
     this.#behaviour = personBehaviour(derivePersonUuid);
-    this.#idle = new LRUCache({
+    this.#resting = new LRUCache({
       maxSize: bytesMax,
-      dispose: (handle, _uuid, reason) => {
-        if (reason === 'evict') handle.actor.stop();
-      },
+      sizeCalculation: restingBytes,
     });
   }
 
-  get activeCount(): number {
-    return this.#active.size;
-  }
-
-  get idleCount(): number {
-    return this.#idle.size;
-  }
-
   has(uuid: PersonUuid): boolean {
-    return this.#active.has(uuid) || this.#idle.has(uuid);
+    return this.#active.has(uuid) || this.#resting.has(uuid);
   }
 
   /** Whose actor takes the person's events, if some of them are unsaved. */
@@ -77,21 +66,18 @@ export class Persons {
    */
   activate(teamId: TeamId, uuid: PersonUuid, person: Person | undefined): PersonHandle {
     const active = this.#active.get(uuid);
-    if (active && (person === undefined || active.pending > 0 || isAsNew(active, person))) {
+    if (active && (person === undefined || active.pending > 0 || isAsNew(active.begun?.person, person))) {
       if (person) this.hear({ uuid, version: person.version });
       return active;
     }
     if (active) this.drop(active);
-    const idle = this.#idle.get(uuid);
-    if (idle) {
-      this.#idle.delete(uuid);
-      if (person === undefined || isAsNew(idle, person)) {
-        this.#active.set(uuid, idle);
-        return idle;
-      }
-      idle.actor.stop();
-    }
-    const handle = this.#spawn(teamId, uuid, person);
+    const resting = this.#resting.get(uuid);
+    this.#resting.delete(uuid);
+    const begun =
+      resting && (person === undefined || isAsNew(resting, person))
+        ? { person: resume(resting), resting }
+        : person && { person, resting: undefined };
+    const handle = this.#spawn(teamId, uuid, begun);
     this.#active.set(uuid, handle);
     return handle;
   }
@@ -105,16 +91,12 @@ export class Persons {
       active.actor.tell({ kind: 'heard', news });
       return;
     }
-    const idle = this.#idle.peek(uuid);
-    if (idle === undefined || isAsNew(idle, news)) return;
-    this.#idle.delete(uuid);
-    idle.actor.stop();
+    if (!isAsNew(this.#resting.peek(uuid), news)) this.#resting.delete(uuid);
   }
 
   /** Anybody may have been changed elsewhere: who rests is read again, who has unsaved work is looked at by its save. */
   distrust(): void {
-    for (const { actor } of this.#idle.values()) actor.stop();
-    this.#idle.clear();
+    this.#resting.clear();
     for (const uuid of this.#active.keys()) this.hear({ uuid, version: Number.POSITIVE_INFINITY });
   }
 
@@ -153,13 +135,11 @@ export class Persons {
     const leader = leaderOf(handle);
     leader.pending -= count;
     const rest = leader.pending === 0;
-    handle.actor.tell({ kind: 'confirmed', folded, released, rest });
     const persons = [...folded.known.persons.values()];
     if (rest) {
-      const uuids = this.#heard.size > 0 ? [...leader.uuids] : [];
+      invariant(handle === leader, 'who comes to rest has folded for itself');
       this.#rest(leader, persons);
-      for (const uuid of uuids) this.#heard.delete(uuid);
-    }
+    } else handle.actor.tell({ kind: 'confirmed', folded, released });
     for (const proceed of leader.waitingForRoom) proceed();
     leader.waitingForRoom.clear();
     // After a failed event the dispatcher may have decided on what it did not bring about.
@@ -169,62 +149,41 @@ export class Persons {
 
   /** Its actor has given everything back: its persons are read again when they are needed. */
   drop(handle: PersonHandle): void {
-    for (const uuid of handle.uuids) {
-      this.#active.delete(uuid);
-      this.#idle.delete(uuid);
-      this.#heard.delete(uuid);
-    }
-    handle.actor.stop();
+    this.#end(handle);
+    for (const uuid of handle.uuids) this.#resting.delete(uuid);
     for (const proceed of handle.waitingForRoom) proceed();
     handle.waitingForRoom.clear();
   }
 
-  #spawn(teamId: TeamId, uuid: PersonUuid, person: Person | undefined): PersonHandle {
+  #spawn(teamId: TeamId, uuid: PersonUuid, begun: Begun | undefined): PersonHandle {
     return {
       teamId,
-      actor: this.#system.spawn(uuid, personState(teamId, uuid, person), this.#behaviour),
+      actor: this.#system.spawn(uuid, personState(teamId, uuid, begun?.person), this.#behaviour),
       uuids: new Set([uuid]),
       joinedTo: undefined,
       pending: 0,
       waitingForRoom: new Set(),
-      version: person?.version,
-      measured: undefined,
-      bytes: ACTOR_OVERHEAD_BYTES,
+      begun,
     };
   }
 
-  /** Everybody who is still there gets an actor to itself. */
+  /** Nothing waits at the actor: it ends, and its persons rest. */
   #rest(handle: PersonHandle, persons: readonly Person[]): void {
-    for (const uuid of handle.uuids) this.#active.delete(uuid);
-    const [own] = handle.uuids;
-    const [person] = persons;
-    const uuid = person?.uuid ?? own;
-    if (uuid !== undefined && persons.length <= 1 && handle.uuids.has(uuid)) {
-      handle.uuids.clear();
-      handle.uuids.add(uuid);
-      this.#keep(uuid, handle, person);
-      return;
+    for (const person of persons) {
+      const heard = this.#heard.get(person.uuid);
+      const resting = person === handle.begun?.person ? handle.begun.resting : restingOf(person);
+      if (heard === undefined || isAsNew(resting, { version: heard }))
+        this.#resting.set(person.uuid, resting);
     }
-    handle.actor.stop();
-    for (const each of persons) {
-      this.#keep(each.uuid, this.#spawn(handle.teamId, each.uuid, each), each);
-    }
+    this.#end(handle);
   }
 
-  #keep(uuid: PersonUuid, handle: PersonHandle, person: Person | undefined): void {
-    handle.version = person?.version;
-    const heard = this.#heard.get(uuid);
-    if (heard !== undefined && !isAsNew(handle, { version: heard })) {
-      handle.actor.stop();
-      return;
+  #end(handle: PersonHandle): void {
+    for (const uuid of handle.uuids) {
+      this.#active.delete(uuid);
+      this.#heard.delete(uuid);
     }
-    if (person && person !== handle.measured) {
-      handle.measured = person;
-      handle.bytes = ACTOR_OVERHEAD_BYTES + jsonChars(person.properties) * BYTES_PER_JSON_CHAR;
-    }
-    this.#idle.set(uuid, handle, { size: handle.bytes });
-    // Larger than the whole cache: not taken.
-    if (!this.#idle.has(uuid)) handle.actor.stop();
+    handle.actor.stop();
   }
 }
 
@@ -235,14 +194,9 @@ export function leaderOf(handle: PersonHandle): PersonHandle {
   return leader;
 }
 
-const isAsNew = ({ version }: PersonHandle, other: { readonly version: number }): boolean =>
-  version !== undefined && version >= other.version;
-
-/** About as many characters as the JSON text has, without making it. */
-function jsonChars(value: unknown): number {
-  if (typeof value === 'string') return value.length + 2;
-  if (typeof value !== 'object' || value === null) return 8;
-  let chars = 2;
-  for (const [key, member] of Object.entries(value)) chars += key.length + 4 + jsonChars(member);
-  return chars;
+interface Versioned {
+  readonly version: number;
 }
+
+const isAsNew = (known: Versioned | undefined, other: Versioned): boolean =>
+  known !== undefined && known.version >= other.version;

@@ -1,6 +1,7 @@
 /** One request with events, from its first byte to its answer. */
 import type { Clock } from '../clock.ts';
 import type { EventUuid } from '../event/ids.ts';
+import { UNRESTRICTED } from '../event/restriction.ts';
 import type { Logger } from '../logger.ts';
 import type { Metrics } from '../metrics.ts';
 import type { TeamStore } from '../storage/team-store.ts';
@@ -26,7 +27,7 @@ import type { ParseLimits } from './parse.ts';
 import { Queue } from './queue.ts';
 import { type BodyLimits, overloaded, readBody } from './read-body.ts';
 import { Refusal } from './refusal.ts';
-import { refuseUnknown } from './token.ts';
+import { teamOf } from './token.ts';
 import type { HttpRequest } from './uws.ts';
 
 export interface CaptureLimits extends BodyLimits, DecodeLimits, ParseLimits, BatchLimits, PieceLimits {
@@ -181,12 +182,13 @@ export class EventsRoute {
     if (length > limits.eventsPerBatchMax) return tooManyEvents(length, limits.eventsPerBatchMax);
     const token = dialect.tokenOf(batch, limits.tokenBytesMax);
     if (token instanceof Refusal) return token;
-    const unknown = await refuseUnknown(token, teams);
-    if (unknown) return unknown;
+    const team = await teamOf(token, teams);
+    if (team instanceof Refusal) return team;
 
     const sentAtQuery = head.query?.get('_') ?? '';
     const { isAllOrNothing, isEngage = false } = dialect;
-    const context = { token, ip: head.ip, now, sentAtQuery, isEngage };
+    const restrictions = team?.restrictions ?? UNRESTRICTED;
+    const context = { token, restrictions, ip: head.ip, now, sentAtQuery, isEngage };
     if (text.length > limits.workAtOnceBytesMax) {
       return judgeInTurns(batch, text, context, newUuid, limits, isAllOrNothing);
     }

@@ -2,6 +2,7 @@
 import type { EventUuid, Token } from '../event/ids.ts';
 import type { Json, JsonObject } from '../event/json.ts';
 import type { DiscardReason } from '../event/outcome.ts';
+import { isRestricted, type Restrictions } from '../event/restriction.ts';
 import { mayNeedScrub, scrub } from '../event/scrub.ts';
 import { parseTimestamp } from '../event/timestamp.ts';
 import type { AppendRecord } from '../storage/event-log.ts';
@@ -25,6 +26,8 @@ export interface PieceLimits {
 /** What a request says besides its body. */
 export interface RequestContext {
   readonly token: Token;
+  /** Of the project, as far as it is known. */
+  readonly restrictions: Restrictions;
   readonly ip: string;
   /** Our clock, milliseconds since the epoch. */
   readonly now: number;
@@ -111,6 +114,7 @@ class Judge {
   readonly #nameIfAbsent: string | undefined;
   readonly #needsScrub: boolean;
   readonly #facts: RequestFacts;
+  readonly #restrictions: Restrictions;
   readonly #newUuid: () => EventUuid;
   readonly #limits: BatchLimits;
 
@@ -126,6 +130,7 @@ class Judge {
     this.#nameIfAbsent = context.isEngage ? '$identify' : undefined;
     this.#needsScrub = mayNeedScrub(text);
     this.#facts = factsOf(batch, context);
+    this.#restrictions = context.restrictions;
     this.#newUuid = newUuid;
     this.#limits = limits;
   }
@@ -145,12 +150,16 @@ class Judge {
     }
     const discard = discardReason(event);
     if (discard !== undefined) {
-      taken.discarded.set(discard, (taken.discarded.get(discard) ?? 0) + 1);
+      count(taken.discarded, discard);
       return;
     }
     const valid = validateEvent(event, index, this.#nameIfAbsent, limits);
     if (valid instanceof Refusal) {
       taken.refused.set(index, valid);
+      return;
+    }
+    if (isRestricted(this.#restrictions, 'drop', valid.distinctId)) {
+      count(taken.discarded, 'restriction');
       return;
     }
     // The client's own text, where it is the event's: nothing is faster than not making it again.
@@ -166,6 +175,11 @@ class Judge {
     taken.bytes += valueBytes;
   }
 }
+
+function count(discarded: Map<DiscardReason, number>, reason: DiscardReason): void {
+  discarded.set(reason, (discarded.get(reason) ?? 0) + 1);
+}
+
 /** Within the bounds, scrubbed, and in the words of v0. */
 function readEvent(
   { toEvent }: Batch,

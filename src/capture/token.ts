@@ -1,7 +1,7 @@
 /** Which project a request is for. */
 import { asToken, type Token } from '../event/ids.ts';
 import { isJsonObject, type Json } from '../event/json.ts';
-import type { TeamStore } from '../storage/team-store.ts';
+import type { Team, TeamStore } from '../storage/team-store.ts';
 import { Refusal } from './refusal.ts';
 import type { Batch } from './shape.ts';
 
@@ -51,14 +51,14 @@ function shapeFault(token: Json, bytesMax: number): string | undefined {
 }
 
 /**
- * A refusal when there is no project with this token. When the projects cannot be asked the events are taken, and
- * the worker judges them: a project whose database is away must not lose events.
+ * The project with this token; a refusal when there is none. `undefined`: the projects cannot be asked. Then the events are
+ * taken, and the worker judges them: a project whose database is away must not lose events.
  */
-export async function refuseUnknown(token: Token, teams: TeamStore): Promise<Refusal | undefined> {
+export async function teamOf(token: Token, teams: TeamStore): Promise<Team | Refusal | undefined> {
   try {
     const known = teams.cached(token);
     const team = known === 'ask' ? await teams.byToken(token) : known;
-    if (team !== undefined) return undefined;
+    if (team !== undefined) return team;
   } catch {
     return undefined;
   }

@@ -13,6 +13,7 @@ export const DROP_REASONS = [
   'invalid_anon_distinct_id',
   'invalid_alias',
   'transform',
+  'restriction',
 ] as const;
 export type DropReason = (typeof DROP_REASONS)[number];
 
@@ -66,8 +67,8 @@ export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 export const CUT_REASONS = ['too_many_connections', 'slow_body'] as const;
 export type CutReason = (typeof CUT_REASONS)[number];
 
-/** What is taken with a 200 and kept nowhere: data of products that Tributary does not have. */
-export const DISCARD_REASONS = ['session_recording', 'performance_event', 'heatmap'] as const;
+/** What is taken with a 200 and kept nowhere: data of products that Tributary does not have, and what the project drops. */
+export const DISCARD_REASONS = ['session_recording', 'performance_event', 'heatmap', 'restriction'] as const;
 export type DiscardReason = (typeof DISCARD_REASONS)[number];
 
 /** Types of ingestion warnings, as PostHog names them, and ours. */

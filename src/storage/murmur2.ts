@@ -1,4 +1,5 @@
 /** Kafka's default partitioner: the same key goes to the same partition here and there. */
+import { utf8After } from '../utf8.ts';
 
 const MULTIPLIER = 0x5bd1e995;
 const SEED = 0x9747b28c;
@@ -21,7 +22,9 @@ export function murmur2(bytes: Uint8Array): number {
   return hash ^ (hash >>> 15);
 }
 
+const bytesOf = utf8After();
+
 /** The partition of a key, hashed as UTF-8. */
 export function partitionOf(key: string, partitionCount: number): number {
-  return (murmur2(Buffer.from(key)) & 0x7fffffff) % partitionCount;
+  return (murmur2(bytesOf(key)) & 0x7fffffff) % partitionCount;
 }

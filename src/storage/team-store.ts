@@ -1,5 +1,6 @@
 /** The port of projects (`posthog_team`). */
 import type { TeamId, Token } from '../event/ids.ts';
+import type { Restrictions } from '../event/restriction.ts';
 
 export interface Team {
   readonly id: TeamId;
@@ -7,6 +8,7 @@ export interface Team {
   readonly name: string;
   readonly anonymizeIps: boolean;
   readonly personProcessingOptOut: boolean;
+  readonly restrictions: Restrictions;
 }
 
 export interface TeamStore {

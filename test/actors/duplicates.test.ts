@@ -29,6 +29,7 @@ t.test(
     t.equal(duplicates.isRepeat(event(), 1, 9 * MINUTE_MS), false, 'but not of itself');
     t.equal(duplicates.isRepeat(event({ name: 'other' }), 4, MINUTE_MS), false);
     t.equal(duplicates.isRepeat(event({ distinctId: asDistinctId('bob') }), 5, MINUTE_MS), false);
+    t.equal(duplicates.isRepeat(event({ name: 'other' }), 6, MINUTE_MS), true, 'an uuid of several, each');
   },
 );
 

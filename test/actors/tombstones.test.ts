@@ -40,6 +40,6 @@ t.test('an id of a person that was merged away leads past all merges of one save
     groupChanges: [],
     outcomes: [],
   };
-  state = behave(state, { kind: 'confirmed', folded, released: [], rest: false });
+  state = behave(state, { kind: 'confirmed', folded, released: [] });
   t.equal(fold().fold().believed.ids.get(id), third.uuid);
 });

@@ -1,4 +1,5 @@
 /** A worker on the real log and the real Postgres, whose output topics can be read back. */
+
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +11,7 @@ import type { Books } from '../../src/books.ts';
 import { systemClock } from '../../src/clock.ts';
 import { type CapturedEvent, captureKey } from '../../src/event/captured.ts';
 import { asDistinctId, asEventUuid, asTeamId, asToken, type TeamId } from '../../src/event/ids.ts';
+import { UNRESTRICTED } from '../../src/event/restriction.ts';
 import { derivePersonUuid, deriveRecordUuid, newEventUuid } from '../../src/ids.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { silentLogger } from '../../src/logger.ts';
@@ -32,10 +34,10 @@ export const TOKEN = asToken('phc_test');
 const SETTLE_TIMEOUT_MS = 60_000;
 
 /** What a test's project is set to otherwise. */
-type ProjectSettings = Partial<Pick<Team, 'anonymizeIps' | 'personProcessingOptOut'>>;
+type ProjectSettings = Partial<Pick<Team, 'anonymizeIps' | 'personProcessingOptOut' | 'restrictions'>>;
 
 function teamStore(settings: ProjectSettings): TeamStore {
-  const defaults = { anonymizeIps: false, personProcessingOptOut: false };
+  const defaults = { anonymizeIps: false, personProcessingOptOut: false, restrictions: UNRESTRICTED };
   const team: Team = { id: TEAM, token: TOKEN, name: 'test', ...defaults, ...settings };
   return {
     cached: (token) => (token === TOKEN ? team : undefined),

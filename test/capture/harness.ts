@@ -1,9 +1,11 @@
 /** A capture server on a free port, with a log that can be told how to behave, and clients down to raw bytes. */
+
 import { connect } from 'node:net';
 import { type CaptureOptions, startCapture } from '../../src/capture/server.ts';
 import { systemClock } from '../../src/clock.ts';
 import type { CapturedEvent } from '../../src/event/captured.ts';
 import { asEventUuid, asTeamId, asToken } from '../../src/event/ids.ts';
+import { UNRESTRICTED } from '../../src/event/restriction.ts';
 import { silentLogger } from '../../src/logger.ts';
 import { Metrics } from '../../src/metrics.ts';
 import type { AppendRecord } from '../../src/storage/event-log.ts';
@@ -19,6 +21,7 @@ export const TEAM: Team = {
   name: 'test',
   anonymizeIps: false,
   personProcessingOptOut: false,
+  restrictions: UNRESTRICTED,
 };
 
 /** Knows one project, at once. */

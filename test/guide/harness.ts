@@ -4,6 +4,7 @@
  *
  *     const { rows, persons, warnings } = await given(t, { event: 'signup', distinct_id: 'ann' });
  */
+
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +14,7 @@ import type { Transform } from '../../src/actors/transforms.ts';
 import { startWorker, type Worker } from '../../src/actors/worker.ts';
 import type { Books } from '../../src/books.ts';
 import { systemClock } from '../../src/clock.ts';
+import { UNRESTRICTED } from '../../src/event/restriction.ts';
 import { derivePersonUuid, deriveRecordUuid } from '../../src/ids.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { silentLogger } from '../../src/logger.ts';
@@ -212,7 +214,7 @@ export class System {
 }
 
 function teamStore(settings: Options['project']): TeamStore {
-  const defaults = { anonymizeIps: false, personProcessingOptOut: false };
+  const defaults = { anonymizeIps: false, personProcessingOptOut: false, restrictions: UNRESTRICTED };
   const team: Team = { id: TEAM, token: TOKEN, name: 'guide', ...defaults, ...settings };
   const find = (token: string) => (token === TOKEN ? team : undefined);
   return { cached: find, byToken: async (token) => find(token) };

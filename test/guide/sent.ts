@@ -1,9 +1,11 @@
 /** What goes in: events as SDKs send them, and the records that capture makes of them. */
+
 import { takeEvents } from '../../src/capture/events.ts';
 import { Refusal } from '../../src/capture/refusal.ts';
 import { shapeOf } from '../../src/capture/shape.ts';
 import { asDistinctId, asEventUuid, asTeamId, asToken } from '../../src/event/ids.ts';
 import type { Json, JsonObject } from '../../src/event/json.ts';
+import { UNRESTRICTED } from '../../src/event/restriction.ts';
 import { derivePersonUuid } from '../../src/ids.ts';
 import { LIMITS } from '../../src/limits.ts';
 import type { AppendRecord } from '../../src/storage/event-log.ts';
@@ -43,7 +45,14 @@ export function captured(
   const text = JSON.stringify({ api_key: TOKEN, batch: events, ...request });
   const batch = shapeOf(JSON.parse(text));
   if (batch instanceof Refusal) throw new Error(batch.text);
-  const context = { token: TOKEN, ip: '203.0.113.9', now: nowMs, sentAtQuery: '', isEngage: false };
+  const context = {
+    token: TOKEN,
+    ip: '203.0.113.9',
+    now: nowMs,
+    sentAtQuery: '',
+    isEngage: false,
+    restrictions: UNRESTRICTED,
+  };
   const taken = takeEvents(batch, text, context, newUuid, LIMITS.capture);
   if (taken instanceof Refusal) throw new Error(taken.text);
   return taken.records;

@@ -1,5 +1,7 @@
 /** What processes share: the log, the store, ClickHouse and the time. */
+
 import { asPersonUuid, asTeamId, asToken, type DerivePersonUuid } from '../../src/event/ids.ts';
+import { UNRESTRICTED } from '../../src/event/restriction.ts';
 import type { Metrics } from '../../src/metrics.ts';
 import type { LogRecord } from '../../src/storage/event-log.ts';
 import type { PersonWork, Saved } from '../../src/storage/person-store.ts';
@@ -29,6 +31,7 @@ const team = {
   name: 'simulated',
   anonymizeIps: false,
   personProcessingOptOut: false,
+  restrictions: UNRESTRICTED,
 };
 const cached: TeamStore['cached'] = (token) => (token === TOKEN ? team : undefined);
 export const teams: TeamStore = { cached, byToken: async (token) => (token === TOKEN ? team : undefined) };

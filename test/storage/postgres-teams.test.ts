@@ -1,9 +1,12 @@
 import t, { type Test } from 'tap';
 import type { Clock } from '../../src/clock.ts';
 import { asToken } from '../../src/event/ids.ts';
+import { UNRESTRICTED } from '../../src/event/restriction.ts';
 import { LIMITS } from '../../src/limits.ts';
+import { silentLogger } from '../../src/logger.ts';
 import type { Postgres } from '../../src/storage/postgres/pool.ts';
 import { createProject, setProject } from '../../src/storage/postgres/projects.ts';
+import { restrict, unrestrict } from '../../src/storage/postgres/restrictions.ts';
 import { createTeamStore } from '../../src/storage/postgres/teams.ts';
 import type { TeamStore } from '../../src/storage/team-store.ts';
 import { withPostgres } from '../support/postgres.ts';
@@ -50,7 +53,7 @@ async function stage(t: Test): Promise<Stage> {
     },
   };
   return {
-    teams: createTeamStore(faulty, clock),
+    teams: createTeamStore(faulty, clock, silentLogger),
     postgres,
     projectId,
     queries: () => queries,
@@ -73,6 +76,7 @@ t.test('a project is found by its token, an unknown token is none', async (t) =>
     name: 'Known',
     anonymizeIps: false,
     personProcessingOptOut: false,
+    restrictions: UNRESTRICTED,
   };
   t.same(await teams.byToken(TOKEN), team);
   t.same(teams.cached(TOKEN), team);
@@ -138,4 +142,63 @@ t.test('a Postgres that does not answer counts as away', async (t) => {
   advance(LIMITS.postgres.teamAskMs);
   t.match(await known, { name: 'Known' });
   await refused;
+});
+
+t.test('a project brings its restrictions along, and a change shows after 5 s', async (t) => {
+  const { teams, postgres, projectId, advance } = await stage(t);
+  await restrict(postgres, projectId, { restriction: 'no_person_profile', distinctId: undefined });
+  await restrict(postgres, projectId, { restriction: 'drop', distinctId: 'bot' });
+  await restrict(postgres, projectId, { restriction: 'overflow', distinctId: 'bot' });
+  await restrict(postgres, projectId, { restriction: 'drop', distinctId: 'bot' });
+  const restrictions = {
+    ofAll: new Set(['no_person_profile']),
+    ofIds: new Map([['bot', new Set(['drop', 'overflow'])]]),
+  };
+  t.same(await teams.byToken(TOKEN), { ...(await teams.byToken(TOKEN)), restrictions });
+  await unrestrict(postgres, projectId, { restriction: 'no_person_profile', distinctId: undefined });
+  await unrestrict(postgres, projectId, { restriction: 'drop', distinctId: 'bot' });
+  advance(5_000);
+  const left = { ofAll: new Set(), ofIds: new Map([['bot', new Set(['overflow'])]]) };
+  t.same((await teams.byToken(TOKEN))?.restrictions, left);
+});
+
+t.test('while Postgres is away the restrictions that were known stand', async (t) => {
+  const { teams, postgres, projectId, set, advance } = await stage(t);
+  await restrict(postgres, projectId, { restriction: 'drop', distinctId: undefined });
+  const known = await teams.byToken(TOKEN);
+  t.same(known?.restrictions.ofAll, new Set(['drop']));
+  set('fails');
+  advance(60_000);
+  t.same(await teams.byToken(TOKEN), known);
+});
+
+t.test('a project has a bounded number of restrictions, and what is beyond it has no effect', async (t) => {
+  const { teams, postgres, projectId } = await stage(t);
+  const { restrictionsMax } = LIMITS.postgres;
+  const insert = (from: number, to: number) =>
+    postgres.query(
+      `INSERT INTO tributary_restriction (team_id, restriction, distinct_id)
+       SELECT $1, 'drop', 'id-' || number FROM generate_series($2::int, $3::int) AS number`,
+      [projectId, from, to],
+    );
+  await insert(1, restrictionsMax);
+  const message = new RegExp(`has ${restrictionsMax} restrictions, and may have ${restrictionsMax}`);
+  await t.rejects(restrict(postgres, projectId, { restriction: 'drop', distinctId: 'one more' }), {
+    message,
+  });
+  await insert(restrictionsMax + 1, restrictionsMax + 5);
+  t.equal((await teams.byToken(TOKEN))?.restrictions.ofIds.size, restrictionsMax);
+});
+
+t.test('what cannot be a restriction is refused with what would do', async (t) => {
+  const { postgres, projectId } = await stage(t);
+  const wanted = { restriction: 'drop', distinctId: undefined };
+  await t.rejects(restrict(postgres, 999, wanted), { message: 'there is no project 999' });
+  await t.rejects(restrict(postgres, projectId, { ...wanted, restriction: 'dorp' }), {
+    message: /there is no restriction dorp: give one of drop, no_person_profile, overflow/,
+  });
+  await t.rejects(restrict(postgres, projectId, { ...wanted, distinctId: '' }), { message: /1 to 200/ });
+  await t.rejects(unrestrict(postgres, projectId, wanted), {
+    message: `project ${projectId} has no restriction drop on all of its events`,
+  });
 });

@@ -1,9 +1,11 @@
 /** Events as clients send them, the odd ones above all, in the records that capture makes of them. */
+
 import fc from 'fast-check';
 import { takeEvents } from '../../src/capture/events.ts';
 import { Refusal } from '../../src/capture/refusal.ts';
 import { shapeOf } from '../../src/capture/shape.ts';
 import type { Token } from '../../src/event/ids.ts';
+import { UNRESTRICTED } from '../../src/event/restriction.ts';
 import { newEventUuid } from '../../src/ids.ts';
 import { LIMITS } from '../../src/limits.ts';
 import type { AppendRecord } from '../../src/storage/event-log.ts';
@@ -146,7 +148,14 @@ export function captured(bodies: readonly string[], token: Token, now: number): 
   return bodies.flatMap((body) => {
     const batch = shapeOf(JSON.parse(body));
     if (batch instanceof Refusal) return [];
-    const context = { token, ip: '203.0.113.9', now, sentAtQuery: '', isEngage: false };
+    const context = {
+      token,
+      ip: '203.0.113.9',
+      now,
+      sentAtQuery: '',
+      isEngage: false,
+      restrictions: UNRESTRICTED,
+    };
     const taken = takeEvents(batch, body, context, newEventUuid, capture);
     return taken instanceof Refusal ? [] : taken.records;
   });

@@ -1,12 +1,14 @@
 /** Projects by token, from `posthog_team`, cached for a moment. */
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../clock.ts';
-import { asTeamId, asToken, type Token } from '../../event/ids.ts';
+import { asDistinctId, asTeamId, asToken, type DistinctId, type Token } from '../../event/ids.ts';
+import { type Restriction, type Restrictions, UNRESTRICTED } from '../../event/restriction.ts';
 import { LIMITS } from '../../limits.ts';
+import type { Logger } from '../../logger.ts';
 import type { Team, TeamStore } from '../team-store.ts';
 import type { Postgres } from './pool.ts';
 
-const { teamsMax, teamCacheMs, teamAskMs } = LIMITS.postgres;
+const { teamsMax, teamCacheMs, teamAskMs, restrictionsMax } = LIMITS.postgres;
 
 interface Entry {
   readonly team: Team | undefined;
@@ -20,14 +22,29 @@ interface TeamRow {
   readonly name: string;
   readonly anonymize_ips: boolean;
   readonly person_processing_opt_out: boolean | null;
+  /** Those of the whole project first. */
+  readonly restrictions: readonly RestrictionPair[] | null;
 }
 
-async function readTeams(postgres: Postgres, tokens: readonly Token[]): Promise<Map<Token, Team>> {
-  const { rows } = await postgres.query<TeamRow>(
-    `SELECT id, api_token, name, anonymize_ips, person_processing_opt_out
-     FROM posthog_team WHERE api_token = ANY($1)`,
-    [tokens],
-  );
+type RestrictionPair = readonly [Restriction, string | null];
+
+const READ_TEAMS = `
+  SELECT id, api_token, name, anonymize_ips, person_processing_opt_out, restrictions
+  FROM posthog_team CROSS JOIN LATERAL (
+    SELECT json_agg(json_build_array(restriction, distinct_id)) AS restrictions
+    FROM (
+      SELECT restriction, distinct_id FROM tributary_restriction WHERE team_id = posthog_team.id
+      ORDER BY distinct_id NULLS FIRST, restriction LIMIT $2
+    ) AS bounded
+  ) AS restricted
+  WHERE api_token = ANY($1)`;
+
+async function readTeams(
+  postgres: Postgres,
+  tokens: readonly Token[],
+  logger: Logger,
+): Promise<Map<Token, Team>> {
+  const { rows } = await postgres.query<TeamRow>(READ_TEAMS, [tokens, restrictionsMax + 1]);
   return new Map(
     rows.map((row) => {
       const token = asToken(row.api_token);
@@ -37,10 +54,31 @@ async function readTeams(postgres: Postgres, tokens: readonly Token[]): Promise<
         name: row.name,
         anonymizeIps: row.anonymize_ips,
         personProcessingOptOut: row.person_processing_opt_out ?? false,
+        restrictions: restrictionsOf(row, logger),
       };
       return [token, team];
     }),
   );
+}
+
+function restrictionsOf({ id, restrictions }: TeamRow, logger: Logger): Restrictions {
+  if (restrictions === null) return UNRESTRICTED;
+  if (restrictions.length > restrictionsMax) {
+    const text = 'a project has more restrictions than are looked at: the others have no effect';
+    logger.warn({ teamId: id, restrictionsMax }, text);
+  }
+  const ofAll = new Set<Restriction>();
+  const ofIds = new Map<DistinctId, Set<Restriction>>();
+  for (const [restriction, text] of restrictions.slice(0, restrictionsMax)) {
+    if (text === null) {
+      ofAll.add(restriction);
+      continue;
+    }
+    const distinctId = asDistinctId(text);
+    const ofId = ofIds.get(distinctId) ?? new Set();
+    ofIds.set(distinctId, ofId.add(restriction));
+  }
+  return { ofAll, ofIds };
 }
 
 interface Reading {
@@ -52,7 +90,7 @@ interface Reading {
  * Asks once for all tokens that are wanted at a time, one query after the other, so that a flood of strange tokens
  * takes one connection. While Postgres does not answer, the last known answer stands; without one, `byToken` rejects.
  */
-export function createTeamStore(postgres: Postgres, clock: Clock): TeamStore {
+export function createTeamStore(postgres: Postgres, clock: Clock, logger: Logger): TeamStore {
   const entries = new LRUCache<Token, Entry>({ max: teamsMax });
   const asked = new Map<Token, Promise<Team | undefined>>();
   let previous: Promise<unknown> = Promise.resolve();
@@ -70,7 +108,7 @@ export function createTeamStore(postgres: Postgres, clock: Clock): TeamStore {
       const answer = previous.then(async () => {
         next = undefined;
         const sentAt = clock.monotonic();
-        return { teams: await readTeams(postgres, tokens), sentAt };
+        return { teams: await readTeams(postgres, tokens, logger), sentAt };
       });
       previous = answer.catch(() => {});
       next = { tokens, answer };
