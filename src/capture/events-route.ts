@@ -7,7 +7,7 @@ import type { Metrics } from '../metrics.ts';
 import type { TeamStore } from '../storage/team-store.ts';
 import { type Appender, append } from './append.ts';
 import { type ClientIp, forwardedFor } from './client-ip.ts';
-import { type Decoded, type DecodeLimits, parseBody, unwrapBody } from './decode.ts';
+import { type DecodeLimits, parseBody, unwrapBody } from './decode.ts';
 import type { Dialect, StartDialect } from './dialect.ts';
 import type { Door } from './door.ts';
 import { tooManyWait } from './encodings/encoding.ts';
@@ -156,10 +156,7 @@ export class EventsRoute {
       if (!this.#inFlight.fits(bytes.length, share.bytes)) return overloaded();
       share.set(share.bytes + bytes.length);
     }
-    const taken = await this.#inTurn(bytes, async () => {
-      const decoded = await parseBody(bytes, encodings, limits);
-      return decoded instanceof Refusal ? decoded : this.#judge(decoded, head, dialect, now);
-    });
+    const taken = await this.#inTurn(bytes, () => this.#judge(bytes, encodings, head, dialect, now));
     if (taken instanceof Refusal) return taken;
     if (taken.records.length === 0) return taken;
     share.set(taken.bytes);
@@ -167,14 +164,26 @@ export class EventsRoute {
   }
 
   /** Small bodies are worked on at once, large ones after one another. */
-  #inTurn<Result>({ length }: Buffer, work: () => Promise<Result | Refusal>): Promise<Result | Refusal> {
+  #inTurn<Result>(
+    { length }: Buffer,
+    work: () => Promise<Result | Refusal> | Result | Refusal,
+  ): Promise<Result | Refusal> | Result | Refusal {
     const { workAtOnceBytesMax, largeWaitingMax } = this.#options.limits;
     if (length <= workAtOnceBytesMax) return work();
-    return this.#large.run(largeWaitingMax, work) ?? Promise.resolve(tooManyWait('large'));
+    return this.#large.run(largeWaitingMax, async () => work()) ?? tooManyWait('large');
   }
 
-  async #judge({ json, text }: Decoded, head: Head, dialect: Dialect, now: number): Promise<Taken | Refusal> {
+  async #judge(
+    bytes: Buffer,
+    encodings: readonly string[],
+    head: Head,
+    dialect: Dialect,
+    now: number,
+  ): Promise<Taken | Refusal> {
     const { teams, newUuid, limits } = this.#options;
+    const decoded = await parseBody(bytes, encodings, limits);
+    if (decoded instanceof Refusal) return decoded;
+    const { json, text } = decoded;
     const batch = dialect.batchOf(json);
     if (batch instanceof Refusal) return batch;
     const { length } = batch.events;

@@ -1,4 +1,4 @@
-/** From JSON text to its value; that of a large one in pieces, between which everybody else has a turn. */
+/** From a large JSON text to its value: in pieces, between which everybody else has a turn. */
 import { isJsonObject, type Json } from '../event/json.ts';
 import { type Outline, type OutlineLimits, outlineOf } from './outline.ts';
 import { nextTurn } from './queue.ts';
@@ -9,8 +9,7 @@ export interface ParseLimits extends OutlineLimits {
 }
 
 /** A refusal for what would cost too much. Rejects with a `SyntaxError` when it is no JSON. */
-export async function parseJson(text: string, limits: ParseLimits): Promise<Json | Refusal> {
-  if (text.length <= limits.workAtOnceBytesMax) return JSON.parse(text);
+export async function parseInPieces(text: string, limits: ParseLimits): Promise<Json | Refusal> {
   const outline = outlineOf(text, limits);
   await nextTurn();
   if (outline instanceof Refusal) return outline;

@@ -4,6 +4,8 @@ import type { Exchange } from './exchange.ts';
 import type { InFlight, Share } from './in-flight.ts';
 import { Refusal } from './refusal.ts';
 
+const EMPTY = Buffer.alloc(0);
+
 export interface BodyLimits {
   readonly bodyBytesMax: number;
   readonly bodyTimeoutMs: number;
@@ -29,7 +31,7 @@ export function readBody(
   const early = refuseUnread(declaredBytes, inFlight, limits);
   if (early) return Promise.resolve(early);
   return new Promise((resolve) => {
-    let room = Buffer.alloc(0);
+    let room: Buffer = EMPTY;
     let length = 0;
     let pieces = 0;
     let stopWaiting: Cancel = () => {};
@@ -43,6 +45,12 @@ export function readBody(
         const needed = length + chunk.byteLength;
         pieces++;
         if (needed > limits.bodyBytesMax) return end(tooLarge(limits.bodyBytesMax, true));
+        if (isLast && pieces === 1) {
+          if (!inFlight.fits(needed)) return end(overloaded(true));
+          share.set(needed);
+          // A copy: the bytes of `chunk` are taken away when this returns.
+          return end(Buffer.from(Buffer.from(chunk)));
+        }
         if (pieces > limits.smallPiecesMax && needed < pieces * limits.pieceBytesMin) return end(crumbs());
         if (needed > room.length) {
           const larger = isLast ? needed : roomFor(needed, room.length, declaredBytes, limits);
@@ -52,7 +60,6 @@ export function readBody(
           room = Buffer.allocUnsafeSlow(larger);
           before.copy(room, 0, 0, length);
         }
-        // A copy: the bytes of `chunk` are taken away when this returns.
         room.set(new Uint8Array(chunk), length);
         length = needed;
         if (isLast) return end(room.subarray(0, length));

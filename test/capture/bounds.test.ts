@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import t from 'tap';
 import { outlineOf } from '../../src/capture/outline.ts';
-import { parseJson } from '../../src/capture/parse.ts';
+import { parseInPieces } from '../../src/capture/parse.ts';
 import { Queue } from '../../src/capture/queue.ts';
 import { Refusal } from '../../src/capture/refusal.ts';
 import { systemClock } from '../../src/clock.ts';
@@ -181,11 +181,13 @@ t.test('clients that leave while a large answer is written take nobody with them
   t.equal((await post('/e/', body)).status, 200);
 });
 
-/** So small that everything is a large body. */
-const TINY = { ...LIMITS.capture, workAtOnceBytesMax: 0, pieceBytesMax: 20 };
+/** So small that everything has several. */
+const TINY = { ...LIMITS.capture, pieceBytesMax: 20 };
 
 async function parsed(text: string): Promise<unknown> {
-  return parseJson(text, TINY).catch((error: unknown) => (error instanceof SyntaxError ? 'no JSON' : error));
+  return parseInPieces(text, TINY).catch((error: unknown) =>
+    error instanceof SyntaxError ? 'no JSON' : error,
+  );
 }
 
 function expected(text: string): unknown {
