@@ -47,6 +47,7 @@ export interface Options {
   readonly isJudgedFully: boolean;
 }
 
+/** Rejects, with the end of its log, when the process does not live through it. */
 export async function underAttack(system: System, attack: Attack, options: Options): Promise<UnderAttack> {
   const seconds = options.isJudgedFully ? Math.max(options.seconds, attack.secondsMin ?? 0) : options.seconds;
   const { pid } = system;
@@ -68,12 +69,13 @@ export async function underAttack(system: System, attack: Attack, options: Optio
   good.child.send('stop');
   const behaved = await good.report;
   const most = await rss.stop();
+  if (system.hasEnded) throw new Error(`${attack.name} has ended the process:\n${await system.log()}`);
   const latency = latencyOf(behaved.latencies);
   const door = difference(await doorOf(system), doorBefore);
   const others = Object.values(behaved.others).reduce((sum, count) => sum + count, 0);
   const acknowledged = [...behaved.acknowledged, ...attacked.acknowledged];
   const problems = [
-    ...(system.hasEnded || system.pid !== pid ? ['the process has ended'] : []),
+    ...(system.pid === pid ? [] : ['the process is another one']),
     ...(most > RSS_MIB_MAX ? [`${most} MiB resident, more than ${RSS_MIB_MAX}`] : []),
     ...(behaved.acknowledged.length === 0 ? ['nobody was answered 200 meanwhile'] : []),
     ...(!attack.refusesOthers && others > behaved.sent * OTHERS_SHARE_MAX
@@ -83,7 +85,7 @@ export async function underAttack(system: System, attack: Attack, options: Optio
       ? [`p99 of ${latency.p99} ms, more than ${P99_MS_MAX}`]
       : []),
     ...problemsOf(attack, attacked.seen, seconds),
-    ...(system.hasEnded ? [] : await booksProblemsOf(system, acknowledged)),
+    ...(await booksProblemsOf(system, acknowledged)),
   ];
   return {
     attack: attack.name,
