@@ -243,6 +243,7 @@ export const SETTINGS = {
     takes: 'a URL such as https://us.i.posthog.com',
     meaning:
       'A PostHog host that answers `/flags` and `/decide`; while it does not, clients get the empty set and keep the flags they know',
+    secret: true,
     read: url('http:', 'https:'),
   }),
   witness: setting<boolean>({

@@ -3,6 +3,7 @@ import type { Worker } from './actors/worker.ts';
 import { assertFree, urlOf } from './address.ts';
 import { sleep } from './clock.ts';
 import type { Config } from './config.ts';
+import { isLoopbackHost } from './console/access.ts';
 import { startConsole } from './console/server.ts';
 import type { Environment } from './environment.ts';
 import { LIMITS } from './limits.ts';
@@ -111,6 +112,10 @@ async function openConsole(
   running: Running,
   captureUrl: string | undefined,
 ): Promise<number> {
+  if (config.consoleToken === undefined && !isLoopbackHost(config.consoleHost)) {
+    const text = 'the console answers elsewhere, but shows data on this machine only: set CONSOLE_TOKEN';
+    environment.logger.warn({ consoleHost: config.consoleHost }, text);
+  }
   const console = await parts.start(
     'console',
     () =>

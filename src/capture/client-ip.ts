@@ -39,8 +39,15 @@ function addRange(list: BlockList, range: string): void {
       `TRUSTED_PROXIES: ${JSON.stringify(range)} is neither an address nor a CIDR like 10.0.0.0/8`,
     );
   }
-  list.addSubnet(address, bits, familyOf(address));
+  // Peers are compared as IPv4 where they are IPv4 in IPv6.
+  const plain = normalise(address) ?? address;
+  const isMapped = isIP(address) === 6 && isIP(plain) === 4 && bits >= MAPPED_BITS;
+  if (isMapped) list.addSubnet(plain, bits - MAPPED_BITS, 'ipv4');
+  else list.addSubnet(address, bits, familyOf(address));
 }
+
+/** Of the prefix `::ffff:0:0/96`, below which the IPv4 addresses are in IPv6. */
+const MAPPED_BITS = 96;
 
 const familyOf = (address: string) => (isIP(address) === 6 ? 'ipv6' : 'ipv4');
 

@@ -1,11 +1,20 @@
 /** Who may see data on the console port. */
 import { timingSafeEqual } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
 
 const loopback = new BlockList();
 loopback.addSubnet('127.0.0.0', 8, 'ipv4');
 loopback.addAddress('::1', 'ipv6');
+
+/** What is looked at of a request; Node's own has it. */
+export interface Asked {
+  readonly headers: {
+    readonly authorization?: string | undefined;
+    readonly host?: string | undefined;
+    readonly origin?: string | undefined;
+  };
+  readonly socket: { readonly remoteAddress?: string | undefined };
+}
 
 export interface Denied {
   readonly status: 401 | 403;
@@ -16,7 +25,7 @@ export interface Denied {
  * With a token: whoever bears it. Without one: only this machine, and only under a name of this machine, because a
  * web page elsewhere can make its own name lead here (DNS rebinding). `undefined`: may see it.
  */
-export function denied(request: IncomingMessage, token: string | undefined): Denied | undefined {
+export function denied(request: Asked, token: string | undefined): Denied | undefined {
   if (token !== undefined) {
     const given = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1];
     if (given !== undefined && sameText(given, token)) return undefined;
@@ -49,7 +58,7 @@ function isLoopbackAddress(address: string): boolean {
 }
 
 /** `host` may carry a port. */
-function isLoopbackHost(host: string): boolean {
+export function isLoopbackHost(host: string): boolean {
   const name = host.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
   return name.toLowerCase() === 'localhost' || isLoopbackAddress(name);
 }

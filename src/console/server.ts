@@ -72,7 +72,10 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
     handle(request, options).then(
       (answer) => send(response, answer),
       (error: unknown) => {
-        options.logger.warn({ path: request.url, error: String(error) }, 'the console could not answer');
+        options.logger.warn(
+          { path: request.url?.split('?')[0], error: String(error) },
+          'the console could not answer',
+        );
         send(response, { status: 500, body: `${error instanceof Error ? error.message : error}\n` });
       },
     );
