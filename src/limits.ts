@@ -14,6 +14,20 @@ export const LIMITS = {
     eventsPerBatchMax: 20_000,
     /** Bytes of bodies that are being read, decoded or appended, over all connections. */
     bytesInFlightMax: 128 * MIB,
+    /** Of those, what only bodies of so few bytes may use: some large ones that never end keep nobody else out. */
+    smallBodiesReservedBytes: 32 * MIB,
+    smallBodyBytesMax: 256 * KIB,
+    /** Connections at the same time, each with one request at most; with fewer open files allowed, fewer of them. */
+    connectionsMax: 12_000,
+    /** Open files that connections leave to everything else. */
+    filesReserved: 500,
+    /** How long a body may take from its first byte to its last. The library cuts those that are slower than 16 KB/s. */
+    bodyTimeoutMs: 60_000,
+    /** Of a body that comes in more pieces than this, the pieces have so many bytes on average. */
+    smallPiecesMax: 1_000,
+    pieceBytesMin: 64,
+    /** Bytes of an answer that are handed over at once; of a larger one only as much as its reader takes. */
+    answerAtOnceBytesMax: 16 * KIB,
     jsonDepthMax: 100,
     /** Object keys and array elements of one event. */
     jsonKeysMax: 50_000,
@@ -24,6 +38,18 @@ export const LIMITS = {
     headersBytesMax: 32_768,
     /** A body that inflates to at most this many bytes is inflated at once, a larger one on another thread. */
     inflateAtOnceBytesMax: 256 * KIB,
+    /** Bodies that wait to be inflated there; they are inflated one after the other. */
+    inflateWaitingMax: 200,
+    /** A body of more bytes than this is worked on in pieces, between which others have their turn. */
+    workAtOnceBytesMax: 256 * KIB,
+    /** Bytes and events of such a piece, and bodies that wait to be worked on so: there is one at a time. */
+    pieceBytesMax: 64 * KIB,
+    pieceEventsMax: 50,
+    largeWaitingMax: 100,
+    /** Past these nothing of such a body is parsed: nesting, and keys and array elements of one event and of all. */
+    parsedDepthMax: 1_000,
+    parsedEventKeysMax: 200_000,
+    parsedKeysMax: 2_000_000,
     /** Characters of a body that old clients have compressed with lz-string; it is decoded at once. */
     lz64CharsMax: 1 * MIB,
     /** How long one zstd body may take on its thread, and how many wait for it. */

@@ -25,6 +25,19 @@ export class Metrics {
     return new Gauge({ name, help, labelNames: labels, registers: [this.#registry] });
   }
 
+  /** A gauge that is read when it is asked for; asking twice for a name leaves the later one. */
+  measure(name: string, help: string, read: () => number): void {
+    this.#registry.removeSingleMetric(name);
+    new Gauge({
+      name,
+      help,
+      registers: [this.#registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+
   /** `buckets` in seconds. */
   histogram<Label extends string = never>(
     name: string,

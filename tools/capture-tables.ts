@@ -78,6 +78,10 @@ const LIMIT_ROWS: readonly (readonly [string, keyof typeof LIMITS.capture, strin
   ['A distinct id; longer ones are cut', 'distinctIdCharsMax', 'characters'],
   ["An event's name; longer ones are cut", 'eventNameCharsMax', 'characters'],
   ['Bodies at one moment, over all connections; past it 503', 'bytesInFlightMax', 'bytes'],
+  ['Of those, for bodies of up to 256 KiB alone', 'smallBodiesReservedBytes', 'bytes'],
+  ['Connections; past it a new one is closed', 'connectionsMax', ''],
+  ['A body, from its first byte to its last; past it the connection is closed', 'bodyTimeoutMs', 'ms'],
+  ['Keys and array elements of a body of more than 256 KiB', 'parsedKeysMax', ''],
   ['The headers', 'headersBytesMax', 'bytes'],
 ];
 

@@ -11,6 +11,8 @@ import { LZ64 } from './encodings/lz64.ts';
 import { BASE64, FORM } from './encodings/text.ts';
 import { DEFLATE, GZIP } from './encodings/zlib.ts';
 import { ZSTD } from './encodings/zstd.ts';
+import { type ParseLimits, parseInPieces } from './parse.ts';
+import { nextTurn } from './queue.ts';
 import { Refusal } from './refusal.ts';
 
 export type { DecodeLimits } from './encodings/encoding.ts';
@@ -48,29 +50,42 @@ export function unsupportedEncoding(name: string): Refusal {
 const BRACE = 0x7b;
 const BRACKET = 0x5b;
 
+type UnwrapLimits = DecodeLimits & Pick<ParseLimits, 'workAtOnceBytesMax'>;
+
 /** `named`: what the request calls its encoding. Only asked where the bytes do not tell. */
 export async function decodeBody(
   body: Buffer,
   named: readonly string[],
-  limits: DecodeLimits,
+  limits: DecodeLimits & ParseLimits,
 ): Promise<Decoded | Refusal> {
-  let bytes = body;
-  if (bytes[0] !== BRACE && bytes[0] !== BRACKET) {
-    const inner = await unwrap(bytes, named, limits);
-    if (inner instanceof Refusal) return inner;
-    bytes = inner;
-  }
+  const bytes = await unwrapBody(body, named, limits);
+  return bytes instanceof Refusal ? bytes : parseBody(bytes, named, limits);
+}
+
+/** The bytes of the JSON; at once where they are plain. */
+export function unwrapBody(
+  body: Buffer,
+  named: readonly string[],
+  limits: UnwrapLimits,
+): Promise<Buffer | Refusal> | Buffer | Refusal {
   if (body.length === 0) return new Refusal('empty_body', 'the body is empty: send events as JSON');
+  if (body[0] === BRACE || body[0] === BRACKET) return checkJson(body, limits);
+  return unwrap(body, named, limits).then((bytes) =>
+    bytes instanceof Refusal ? bytes : checkJson(bytes, limits),
+  );
+}
+
+function checkJson(bytes: Buffer, { inflatedBytesMax }: DecodeLimits): Buffer | Refusal {
   if (bytes.length === 0) return malformed('the body holds no JSON: send events as JSON');
-  if (bytes.length > limits.inflatedBytesMax) return inflatedTooLarge(limits.inflatedBytesMax);
+  if (bytes.length > inflatedBytesMax) return inflatedTooLarge(inflatedBytesMax);
   if (isUtf16(bytes)) return malformed('the body is UTF-16: send UTF-8');
-  return parse(bytes, named);
+  return bytes;
 }
 
 async function unwrap(
   body: Buffer,
   named: readonly string[],
-  limits: DecodeLimits,
+  limits: UnwrapLimits,
 ): Promise<Buffer | Refusal> {
   const announced = new Set(named.map((name) => name.trim().toLowerCase()));
   const left = { ...TIMES_MAX };
@@ -85,23 +100,40 @@ async function unwrap(
     // What was announced has been done.
     for (const name of encoding.names) announced.delete(name);
     bytes = inner.bytes;
+    if (bytes.length > limits.workAtOnceBytesMax) await nextTurn();
   }
   return bytes;
 }
 
-function parse(bytes: Buffer, named: readonly string[]): Decoded | Refusal {
+/** `bytes`: what `unwrapBody` gave. At once where they are few. */
+export function parseBody(
+  bytes: Buffer,
+  named: readonly string[],
+  limits: ParseLimits,
+): Promise<Decoded | Refusal> | Decoded | Refusal {
   // Bytes that are no UTF-8 become U+FFFD; TextDecoder would be slower.
   const text = bytes.toString('utf8', hasUtf8Bom(bytes) ? 3 : 0);
+  const fault = (error: unknown): Refusal => noJson(bytes, named, error);
+  if (text.length > limits.workAtOnceBytesMax) {
+    return parseInPieces(text, limits).then(
+      (json) => (json instanceof Refusal ? json : { text, json }),
+      fault,
+    );
+  }
   try {
     return { text, json: JSON.parse(text) };
   } catch (error) {
-    const unknown = unknownEncoding(named);
-    if (unknown !== undefined) return unsupportedEncoding(unknown);
-    if ([GZIP, ZSTD].some(({ applies }) => applies(bytes, new Set()))) {
-      return malformed('the body is gzip inside gzip, or the like: compress it once');
-    }
-    return malformed(`the body is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+    return fault(error);
   }
+}
+
+function noJson(bytes: Buffer, named: readonly string[], error: unknown): Refusal {
+  const unknown = unknownEncoding(named);
+  if (unknown !== undefined) return unsupportedEncoding(unknown);
+  if ([GZIP, ZSTD].some(({ applies }) => applies(bytes, new Set()))) {
+    return malformed('the body is gzip inside gzip, or the like: compress it once');
+  }
+  return malformed(`the body is not JSON: ${error instanceof Error ? error.message : String(error)}`);
 }
 
 function hasUtf8Bom(bytes: Buffer): boolean {

@@ -1,5 +1,5 @@
 /** Counts what comes in, and what ends at the door. */
-import type { DiscardReason, RefusalReason } from '../event/outcome.ts';
+import type { CutReason, DiscardReason, RefusalReason } from '../event/outcome.ts';
 import type { Metrics } from '../metrics.ts';
 
 /** Since the process began: requests by the reason of their refusal, events by what they were discarded as. */
@@ -16,6 +16,7 @@ export class Door {
   readonly #discarded = new Map<DiscardReason, number>();
   readonly #refusedTotal;
   readonly #discardedTotal;
+  readonly #cutTotal;
   readonly #eventsTotal;
   readonly #requestSeconds;
 
@@ -28,6 +29,11 @@ export class Door {
     this.#discardedTotal = metrics.counter(
       'tributary_capture_discarded_total',
       'Events taken and kept nowhere',
+      ['reason'],
+    );
+    this.#cutTotal = metrics.counter(
+      'tributary_capture_cut_total',
+      'Connections that were ended without an answer',
       ['reason'],
     );
     this.#eventsTotal = metrics.counter(
@@ -49,6 +55,10 @@ export class Door {
   discard(reason: DiscardReason, events: number): void {
     this.#discarded.set(reason, (this.#discarded.get(reason) ?? 0) + events);
     this.#discardedTotal.inc({ reason }, events);
+  }
+
+  cut(reason: CutReason): void {
+    this.#cutTotal.inc({ reason });
   }
 
   accept(events: number): void {

@@ -3,23 +3,36 @@ import type { Clock } from '../clock.ts';
 import type { EventUuid } from '../event/ids.ts';
 import { UNRESTRICTED } from '../event/restriction.ts';
 import type { Logger } from '../logger.ts';
+import type { Metrics } from '../metrics.ts';
 import type { TeamStore } from '../storage/team-store.ts';
 import { type Appender, append } from './append.ts';
 import { type ClientIp, forwardedFor } from './client-ip.ts';
-import { type DecodeLimits, decodeBody } from './decode.ts';
+import { type DecodeLimits, parseBody, unwrapBody } from './decode.ts';
 import type { Dialect, StartDialect } from './dialect.ts';
 import type { Door } from './door.ts';
+import { tooManyWait } from './encodings/encoding.ts';
 import { fieldBytes } from './encodings/text.ts';
-import { type BatchLimits, judgeEvents, type Taken, takeEvents } from './events.ts';
+import {
+  type BatchLimits,
+  judgeEvents,
+  judgeInTurns,
+  type PieceLimits,
+  type Taken,
+  takeEvents,
+} from './events.ts';
 import type { Exchange } from './exchange.ts';
 import { InFlight, Share } from './in-flight.ts';
-import { type BodyLimits, readBody } from './read-body.ts';
+import { tooManyEvents } from './outline.ts';
+import type { ParseLimits } from './parse.ts';
+import { Queue } from './queue.ts';
+import { type BodyLimits, overloaded, readBody } from './read-body.ts';
 import { Refusal } from './refusal.ts';
 import { teamOf } from './token.ts';
 import type { HttpRequest } from './uws.ts';
 
-export interface CaptureLimits extends BodyLimits, DecodeLimits, BatchLimits {
+export interface CaptureLimits extends BodyLimits, DecodeLimits, ParseLimits, BatchLimits, PieceLimits {
   readonly bytesInFlightMax: number;
+  readonly largeWaitingMax: number;
   readonly tokenBytesMax: number;
 }
 
@@ -30,6 +43,7 @@ export interface EventsRouteOptions {
   readonly newUuid: () => EventUuid;
   readonly clientIp: ClientIp;
   readonly door: Door;
+  readonly metrics: Metrics;
   readonly logger: Logger;
   readonly limits: CaptureLimits;
 }
@@ -48,12 +62,18 @@ interface Head {
 export class EventsRoute {
   readonly #options: EventsRouteOptions;
   readonly #inFlight: InFlight;
+  readonly #large = new Queue();
   #requests = 0;
   #isClosing = false;
 
   constructor(options: EventsRouteOptions) {
     this.#options = options;
     this.#inFlight = new InFlight(options.limits.bytesInFlightMax);
+    options.metrics.measure(
+      'tributary_capture_in_flight_bytes',
+      'Bytes of bodies that are being read, decoded or appended',
+      () => this.#inFlight.bytes,
+    );
   }
 
   /** Requests that are not done: unanswered, or answered by nobody's wish and still being appended. */
@@ -120,7 +140,7 @@ export class EventsRoute {
     dialect: Dialect,
     share: Share,
   ): Promise<Taken | Refusal | 'gone'> {
-    const { log, teams, clock, newUuid, logger, limits } = this.#options;
+    const { log, clock, logger, limits } = this.#options;
     if (this.#isClosing) return new Refusal('overloaded', 'capture is stopping: send it again later', true);
 
     if (dialect.fault) return dialect.fault;
@@ -130,18 +150,45 @@ export class EventsRoute {
     const now = clock.now();
 
     const encodings = [head.contentEncoding, head.query?.get('compression') ?? ''];
-    const decoded = await decodeBody(body, encodings, limits);
-    if (decoded instanceof Refusal) return decoded;
-    share.set(decoded.text.length);
+    const bytes = await this.#inTurn(body, () => unwrapBody(body, encodings, limits));
+    if (bytes instanceof Refusal) return bytes;
+    if (bytes !== body) {
+      if (!this.#inFlight.fits(bytes.length, share.bytes)) return overloaded();
+      share.set(share.bytes + bytes.length);
+    }
+    const taken = await this.#inTurn(bytes, () => this.#judge(bytes, encodings, head, dialect, now));
+    if (taken instanceof Refusal) return taken;
+    if (taken.records.length === 0) return taken;
+    share.set(taken.bytes);
+    return (await append(log, taken.records, logger)) ?? taken;
+  }
 
-    const batch = dialect.batchOf(decoded.json);
+  /** Small bodies are worked on at once, large ones after one another. */
+  #inTurn<Result>(
+    { length }: Buffer,
+    work: () => Promise<Result | Refusal> | Result | Refusal,
+  ): Promise<Result | Refusal> | Result | Refusal {
+    const { workAtOnceBytesMax, largeWaitingMax } = this.#options.limits;
+    if (length <= workAtOnceBytesMax) return work();
+    return this.#large.run(largeWaitingMax, async () => work()) ?? tooManyWait('large');
+  }
+
+  async #judge(
+    bytes: Buffer,
+    encodings: readonly string[],
+    head: Head,
+    dialect: Dialect,
+    now: number,
+  ): Promise<Taken | Refusal> {
+    const { teams, newUuid, limits } = this.#options;
+    const decoded = await parseBody(bytes, encodings, limits);
+    if (decoded instanceof Refusal) return decoded;
+    const { json, text } = decoded;
+    const batch = dialect.batchOf(json);
     if (batch instanceof Refusal) return batch;
     const { length } = batch.events;
     if (length === 0) return new Refusal('empty_batch', 'the batch holds no event');
-    if (length > limits.eventsPerBatchMax) {
-      const text = `the batch holds ${length} events, more than ${limits.eventsPerBatchMax}: send fewer at once`;
-      return new Refusal('too_many_events', text);
-    }
+    if (length > limits.eventsPerBatchMax) return tooManyEvents(length, limits.eventsPerBatchMax);
     const token = dialect.tokenOf(batch, limits.tokenBytesMax);
     if (token instanceof Refusal) return token;
     const team = await teamOf(token, teams);
@@ -151,12 +198,11 @@ export class EventsRoute {
     const { isAllOrNothing, isEngage = false } = dialect;
     const restrictions = team?.restrictions ?? UNRESTRICTED;
     const context = { token, restrictions, ip: head.ip, now, sentAtQuery, isEngage };
+    if (text.length > limits.workAtOnceBytesMax) {
+      return judgeInTurns(batch, text, context, newUuid, limits, isAllOrNothing);
+    }
     const judge = isAllOrNothing ? takeEvents : judgeEvents;
-    const taken = judge(batch, decoded.text, context, newUuid, limits);
-    if (taken instanceof Refusal) return taken;
-    if (taken.records.length === 0) return taken;
-    share.set(taken.bytes);
-    return (await append(log, taken.records, logger)) ?? taken;
+    return judge(batch, text, context, newUuid, limits);
   }
 
   /** The bytes that hold the events: of the query, or of the body. */
@@ -166,6 +212,10 @@ export class EventsRoute {
       const text = 'the query has no "data": send the events in it, or POST them as JSON';
       return Promise.resolve(new Refusal('empty_body', text));
     }
-    return readBody(exchange, head.declaredBytes, this.#inFlight, share, this.#options.limits);
+    const { clock, door, limits } = this.#options;
+    return readBody(exchange, head.declaredBytes, this.#inFlight, share, limits, clock, () => {
+      door.cut('slow_body');
+      exchange.cut();
+    });
   }
 }

@@ -7,6 +7,7 @@ import { mayNeedScrub, scrub } from '../event/scrub.ts';
 import { parseTimestamp } from '../event/timestamp.ts';
 import type { AppendRecord } from '../storage/event-log.ts';
 import { RECORD_OVERHEAD_BYTES, type RequestFacts, toRecord } from './envelope.ts';
+import { nextTurn } from './queue.ts';
 import { Refusal } from './refusal.ts';
 import type { Batch } from './shape.ts';
 import { checkBounds, discardReason, type EventLimits, refuse, validateEvent } from './validate.ts';
@@ -14,6 +15,12 @@ import { checkBounds, discardReason, type EventLimits, refuse, validateEvent } f
 export interface BatchLimits extends EventLimits {
   readonly eventsPerBatchMax: number;
   readonly eventBytesMax: number;
+}
+
+/** How much is done at most before others have their turn. */
+export interface PieceLimits {
+  readonly pieceBytesMax: number;
+  readonly pieceEventsMax: number;
 }
 
 /** What a request says besides its body. */
@@ -47,61 +54,126 @@ export function takeEvents(
   newUuid: () => EventUuid,
   limits: BatchLimits,
 ): Taken | Refusal {
-  const taken = judgeEvents(batch, text, context, newUuid, limits, true);
-  for (const refusal of taken.refused.values()) return refusal;
-  return taken;
+  const judge = new Judge(batch, text, context, newUuid, limits);
+  for (const [index, event] of batch.events.entries()) {
+    judge.next(event, index);
+    if (judge.taken.refused.size > 0) break;
+  }
+  return judge.firstRefusal ?? judge.taken;
 }
 
-/** Each event by itself; `stopsAtFirst`: until the first that is refused. */
+/** The same for a large body: between pieces of the work everybody else has a turn. */
+export async function judgeInTurns(
+  batch: Batch,
+  text: string,
+  context: RequestContext,
+  newUuid: () => EventUuid,
+  limits: BatchLimits & PieceLimits,
+  isAllOrNothing: boolean,
+): Promise<Taken | Refusal> {
+  const judge = new Judge(batch, text, context, newUuid, limits);
+  let events = 0;
+  let bytes = 0;
+  for (const [index, event] of batch.events.entries()) {
+    judge.next(event, index);
+    if (isAllOrNothing && judge.firstRefusal) return judge.firstRefusal;
+    events++;
+    if (events < limits.pieceEventsMax && judge.taken.bytes - bytes < limits.pieceBytesMax) continue;
+    events = 0;
+    bytes = judge.taken.bytes;
+    await nextTurn();
+  }
+  return judge.taken;
+}
+
+/** Each event by itself. */
 export function judgeEvents(
   batch: Batch,
   text: string,
   context: RequestContext,
   newUuid: () => EventUuid,
   limits: BatchLimits,
-  stopsAtFirst = false,
 ): Taken {
-  const nameIfAbsent = context.isEngage ? '$identify' : undefined;
-  const needsScrub = mayNeedScrub(text);
-  const facts = factsOf(batch, context);
-  const records: AppendRecord[] = [];
-  const discarded = new Map<DiscardReason, number>();
-  const refused = new Map<number, Refusal>();
-  let bytes = 0;
-  for (const [index, original] of batch.events.entries()) {
-    if (stopsAtFirst && refused.size > 0) break;
-    const event = readEvent(batch, original, index, needsScrub, limits);
+  const judge = new Judge(batch, text, context, newUuid, limits);
+  for (const [index, event] of batch.events.entries()) judge.next(event, index);
+  return judge.taken;
+}
+
+interface Judged extends Taken {
+  readonly records: AppendRecord[];
+  readonly discarded: Map<DiscardReason, number>;
+  readonly refused: Map<number, Refusal>;
+  bytes: number;
+}
+
+/** Takes the events of a batch one after the other. */
+class Judge {
+  readonly taken: Judged = { records: [], bytes: 0, discarded: new Map(), refused: new Map() };
+  readonly #batch: Batch;
+  readonly #text: string;
+  readonly #nameIfAbsent: string | undefined;
+  readonly #needsScrub: boolean;
+  readonly #facts: RequestFacts;
+  readonly #restrictions: Restrictions;
+  readonly #newUuid: () => EventUuid;
+  readonly #limits: BatchLimits;
+
+  constructor(
+    batch: Batch,
+    text: string,
+    context: RequestContext,
+    newUuid: () => EventUuid,
+    limits: BatchLimits,
+  ) {
+    this.#batch = batch;
+    this.#text = text;
+    this.#nameIfAbsent = context.isEngage ? '$identify' : undefined;
+    this.#needsScrub = mayNeedScrub(text);
+    this.#facts = factsOf(batch, context);
+    this.#restrictions = context.restrictions;
+    this.#newUuid = newUuid;
+    this.#limits = limits;
+  }
+
+  get firstRefusal(): Refusal | undefined {
+    for (const refusal of this.taken.refused.values()) return refusal;
+    return undefined;
+  }
+
+  next(original: Json, index: number): void {
+    const { taken } = this;
+    const limits = this.#limits;
+    const event = readEvent(this.#batch, original, index, this.#needsScrub, limits);
     if (event instanceof Refusal) {
-      refused.set(index, event);
-      continue;
+      taken.refused.set(index, event);
+      return;
     }
     const discard = discardReason(event);
     if (discard !== undefined) {
-      count(discarded, discard);
-      continue;
+      count(taken.discarded, discard);
+      return;
     }
-    const valid = validateEvent(event, index, nameIfAbsent, limits);
+    const valid = validateEvent(event, index, this.#nameIfAbsent, limits);
     if (valid instanceof Refusal) {
-      refused.set(index, valid);
-      continue;
+      taken.refused.set(index, valid);
+      return;
     }
-    if (isRestricted(context.restrictions, 'drop', valid.distinctId)) {
-      count(discarded, 'restriction');
-      continue;
+    if (isRestricted(this.#restrictions, 'drop', valid.distinctId)) {
+      count(taken.discarded, 'restriction');
+      return;
     }
     // The client's own text, where it is the event's: nothing is faster than not making it again.
-    const data = batch.isSingle && event === original ? text : JSON.stringify(event);
-    const record = toRecord(valid, valid.uuid ?? newUuid(), event, data, facts);
+    const data = this.#batch.isSingle && event === original ? this.#text : JSON.stringify(event);
+    const record = toRecord(valid, valid.uuid ?? this.#newUuid(), event, data, this.#facts);
     const valueBytes = Buffer.byteLength(record.value);
     if (valueBytes + RECORD_OVERHEAD_BYTES > limits.eventBytesMax) {
       const fault = `it takes ${valueBytes} bytes on the log, more than ${limits.eventBytesMax}`;
-      refused.set(index, refuse('event_too_large', event, index, fault));
-      continue;
+      taken.refused.set(index, refuse('event_too_large', event, index, fault));
+      return;
     }
-    records.push(record);
-    bytes += valueBytes;
+    taken.records.push(record);
+    taken.bytes += valueBytes;
   }
-  return { records, bytes, discarded, refused };
 }
 
 function count(discarded: Map<DiscardReason, number>, reason: DiscardReason): void {

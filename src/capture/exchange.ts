@@ -1,4 +1,5 @@
 /** One request and its one answer. Hides what uWebSockets.js forbids: touching a response that is over. */
+import { LIMITS } from '../limits.ts';
 import type { HttpRequest, HttpResponse } from './uws.ts';
 
 export interface Answer {
@@ -50,6 +51,11 @@ export class Exchange {
     });
   }
 
+  /** Ends the connection without an answer. */
+  cut(): void {
+    if (!this.#isOver) this.#res.close();
+  }
+
   /** Does nothing when the client has gone. Every answer carries CORS, or a browser could not read it. */
   answer({ status, type, body, headers, closes }: Answer): void {
     if (this.#isOver) return;
@@ -64,9 +70,19 @@ export class Exchange {
       } else {
         res.writeHeader('Content-Type', type);
         if (this.method === 'head') res.endWithoutBody(Buffer.byteLength(body), closes);
-        else res.end(body, closes);
+        else if (closes || body.length <= LIMITS.capture.answerAtOnceBytesMax) res.end(body, closes);
+        else this.#stream(typeof body === 'string' ? Buffer.from(body) : body);
       }
     });
+  }
+
+  /** No more of it than the client takes is copied: one that never reads costs nothing but its connection. */
+  #stream(body: Uint8Array): void {
+    const res = this.#res;
+    const start = res.getWriteOffset();
+    const write = (offset: number): boolean => res.tryEnd(body.subarray(offset - start), body.length)[0];
+    res.onWritable(write);
+    write(start);
   }
 
   #writeCors(): void {

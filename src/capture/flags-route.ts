@@ -1,9 +1,11 @@
 /** `/flags` and `/decide`: the empty set, or what a PostHog host says. */
+import type { Clock } from '../clock.ts';
 import { LIMITS } from '../limits.ts';
 import type { Logger } from '../logger.ts';
 import type { Metrics } from '../metrics.ts';
 import { json, refused } from './answers.ts';
 import { type ClientIp, forwardedFor } from './client-ip.ts';
+import type { Door } from './door.ts';
 import type { Exchange } from './exchange.ts';
 import { noFlags } from './flags-answers.ts';
 import type { FlagsHost } from './flags-host.ts';
@@ -16,6 +18,8 @@ export interface FlagsRouteOptions {
   /** `undefined`: nobody is asked, there are no flags. */
   readonly host: FlagsHost | undefined;
   readonly clientIp: ClientIp;
+  readonly clock: Clock;
+  readonly door: Door;
   readonly metrics: Metrics;
   readonly logger: Logger;
 }
@@ -23,10 +27,7 @@ export interface FlagsRouteOptions {
 /** What the host is told of a client's headers. */
 const PASSED_HEADERS = ['content-type', 'content-encoding', 'user-agent', 'accept-language'] as const;
 
-const BODY_LIMITS: BodyLimits = {
-  bodyBytesMax: LIMITS.flags.bodyBytesMax,
-  discardedBodyBytesMax: LIMITS.capture.discardedBodyBytesMax,
-};
+const BODY_LIMITS: BodyLimits = { ...LIMITS.capture, bodyBytesMax: LIMITS.flags.bodyBytesMax };
 
 export class FlagsRoute {
   readonly #options: FlagsRouteOptions;
@@ -75,6 +76,7 @@ export class FlagsRoute {
   ): Promise<void> {
     const isPost = exchange.method === 'post';
     const headers = this.#headers(exchange, req);
+    const { clock, door } = this.#options;
     const target = `${req.getUrl()}?${req.getQuery()}`;
     const length = req.getHeader('content-length');
     const share = new Share(this.#inFlight);
@@ -87,6 +89,11 @@ export class FlagsRoute {
             this.#inFlight,
             share,
             BODY_LIMITS,
+            clock,
+            () => {
+              door.cut('slow_body');
+              exchange.cut();
+            },
           )
         : undefined;
       if (body === 'gone') return;

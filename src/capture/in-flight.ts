@@ -1,5 +1,7 @@
 /** The bytes that requests hold at this moment: bodies that are read, decoded or appended. */
 
+import { LIMITS } from '../limits.ts';
+
 export class InFlight {
   readonly #bytesMax: number;
   #bytes = 0;
@@ -8,8 +10,15 @@ export class InFlight {
     this.#bytesMax = bytesMax;
   }
 
-  fits(bytes: number): boolean {
-    return this.#bytes + bytes <= this.#bytesMax;
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Whether a request that holds so many bytes may hold so many more. */
+  fits(bytes: number, held = 0): boolean {
+    const isLarge = held + bytes > LIMITS.capture.smallBodyBytesMax;
+    const reserved = isLarge ? LIMITS.capture.smallBodiesReservedBytes : 0;
+    return this.#bytes + bytes <= this.#bytesMax - reserved;
   }
 
   /** Negative to give back. Only `Share` calls it. */

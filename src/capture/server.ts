@@ -9,6 +9,7 @@ import type { TeamStore } from '../storage/team-store.ts';
 import { ACCEPTED, preflight, text } from './answers.ts';
 import type { Appender } from './append.ts';
 import { clientIp } from './client-ip.ts';
+import { boundConnections, type ConnectionLimits } from './connections.ts';
 import { dialectOf } from './dialects.ts';
 import { Door, type DoorCounts } from './door.ts';
 import { isEventKind } from './event-routes.ts';
@@ -43,7 +44,7 @@ export interface CaptureOptions {
   readonly metrics: Metrics;
   readonly logger: Logger;
   /** Other limits than `LIMITS.capture`, for tests. */
-  readonly limits?: Partial<CaptureLimits>;
+  readonly limits?: Partial<CaptureLimits & ConnectionLimits>;
 }
 
 export interface Capture {
@@ -65,10 +66,11 @@ export async function startCapture(options: CaptureOptions): Promise<Capture> {
   const ipOf = clientIp(trustedProxies);
   const events = new EventsRoute({ ...options, limits, door, clientIp: ipOf });
   const flagsHost = flagsProxyUrl === undefined ? undefined : new FlagsHost(flagsProxyUrl);
-  const flags = new FlagsRoute({ ...options, host: flagsHost, clientIp: ipOf });
+  const flags = new FlagsRoute({ ...options, door, host: flagsHost, clientIp: ipOf });
   const questions = new Questions(flags, await Scripts.load());
   const uws = loadUws(LIMITS.capture.headersBytesMax);
   const app = uws.App();
+  boundConnections(app, limits, door, metrics);
   addRoutes(app, { events, questions, door });
   const socket = await listen(app, host, port);
   let closing: Promise<void> | undefined;

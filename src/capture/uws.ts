@@ -21,6 +21,8 @@ export interface UwsApp {
     options: number,
     done: (socket: us_listen_socket | false) => void,
   ): unknown;
+  /** `change`: 1 when a connection has come, -1 when it has gone. */
+  filter(handler: (res: HttpResponse, change: number) => void): UwsApp;
   /** Ends every connection. */
   close(): unknown;
 }

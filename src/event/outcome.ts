@@ -63,6 +63,10 @@ export const REFUSAL_REASONS = [
 ] as const;
 export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 
+/** Why capture ends a connection without an answer; nothing of what it was sending is kept. */
+export const CUT_REASONS = ['too_many_connections', 'slow_body'] as const;
+export type CutReason = (typeof CUT_REASONS)[number];
+
 /** What is taken with a 200 and kept nowhere: data of products that Tributary does not have, and what the project drops. */
 export const DISCARD_REASONS = ['session_recording', 'performance_event', 'heatmap', 'restriction'] as const;
 export type DiscardReason = (typeof DISCARD_REASONS)[number];

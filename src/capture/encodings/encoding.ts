@@ -4,6 +4,7 @@ import { Refusal } from '../refusal.ts';
 export interface DecodeLimits {
   readonly inflatedBytesMax: number;
   readonly inflateAtOnceBytesMax: number;
+  readonly inflateWaitingMax: number;
   /** Characters of what was compressed with lz-string: it is decoded at once. */
   readonly lz64CharsMax: number;
   readonly zstdTimeoutMs: number;
@@ -36,4 +37,8 @@ export const malformed = (text: string): Refusal => new Refusal('malformed_body'
 export function inflatedTooLarge(bytesMax: number): Refusal {
   const text = `the decoded body is larger than ${bytesMax} bytes: send fewer events at once`;
   return new Refusal('body_too_large', text);
+}
+
+export function tooManyWait(name: string): Refusal {
+  return new Refusal('overloaded', `too many ${name} bodies wait to be decoded: send it again later`);
 }

@@ -61,7 +61,7 @@ function decompress(digits: string, charsMax: number): string | undefined | 'too
       // The phrase that is only being made: the one before, and its own first character.
       const from = starts[phrase] ?? before.start;
       const length = lengths[phrase] ?? before.length + 1;
-      for (let i = 0; i < length && !output.isFull; i++) output.push(output.at(from + i));
+      output.repeat(from, length);
     }
     if (output.isFull) return 'too_large';
     if (before !== undefined) addPhrase(before.start, before.length + 1);
@@ -122,12 +122,27 @@ class Output {
   }
 
   push(unit: number): void {
-    if (this.#length === this.#units.length) {
-      const larger = new Uint16Array(2 * this.#length);
-      larger.set(this.#units);
-      this.#units = larger;
-    }
+    this.#makeRoom(1);
     this.#units[this.#length++] = unit;
+  }
+
+  /** Writes what stands at `from` once more; it may end with its own first character. */
+  repeat(from: number, length: number): void {
+    // One more than is allowed says that it is full.
+    const wanted = Math.min(length, this.#charsMax + 1 - this.#length);
+    const written = Math.min(wanted, this.#length - from);
+    this.#makeRoom(wanted);
+    this.#units.copyWithin(this.#length, from, from + written);
+    this.#length += written;
+    if (written < wanted) this.push(this.at(from));
+  }
+
+  #makeRoom(count: number): void {
+    const needed = this.#length + count;
+    if (needed <= this.#units.length) return;
+    const larger = new Uint16Array(Math.max(needed, 2 * this.#units.length));
+    larger.set(this.#units);
+    this.#units = larger;
   }
 
   text(): string {

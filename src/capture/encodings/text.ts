@@ -1,10 +1,9 @@
 /** Encodings that make text of bytes: forms and base64. */
+import { isUtf8 } from 'node:buffer';
 import { type Encoding, malformed } from './encoding.ts';
 
 /** The fields that SDKs put into a form; any name would also match short base64, which ends in `=`. */
 const FORM_FIELD = /^(?:data|compression|ip|ver|_)=/;
-const FORM_DATA = /(?:^|&)data=([^&]*)/;
-const FORM_COMPRESSION = /(?:^|&)compression=([^&]*)/;
 
 /** The field `data`, percent-decoded; the field `compression` names what is in it. */
 export const FORM: Encoding = {
@@ -13,23 +12,67 @@ export const FORM: Encoding = {
   applies: (bytes) => FORM_FIELD.test(bytes.toString('latin1', 0, 64)),
   decode(bytes) {
     const form = bytes.toString('latin1');
-    const data = FORM_DATA.exec(form)?.[1];
+    const data = fieldOf(form, 'data');
     if (data === undefined) return malformed('the form has no field "data": send the events in it');
-    try {
-      const text = decodeURIComponent(data.replaceAll('+', ' '));
-      const compression = FORM_COMPRESSION.exec(form)?.[1];
-      return { bytes: fieldBytes(text), ...(compression === undefined ? {} : { announces: compression }) };
-    } catch {
+    const decoded = percentDecoded(data);
+    if (decoded === undefined || !isUtf8(decoded)) {
       return malformed('the field "data" of the form is not percent-encoded UTF-8');
     }
+    const compression = fieldOf(form, 'compression');
+    return {
+      bytes: looksLike(LOOSE_BASE64, decoded) ? fieldBytes(decoded.toString('latin1')) : decoded,
+      ...(compression === undefined ? {} : { announces: compression }),
+    };
   },
 };
+
+/** Without a regular expression: it may be large. */
+function fieldOf(form: string, name: string): string | undefined {
+  const start = form.startsWith(`${name}=`) ? 0 : form.indexOf(`&${name}=`) + 1;
+  if (start === 0 && !form.startsWith(`${name}=`)) return undefined;
+  const end = form.indexOf('&', start);
+  return form.slice(start + name.length + 1, end < 0 ? form.length : end);
+}
+
+const PERCENT = 0x25;
+const PLUS = 0x2b;
+const BLANK = 0x20;
+const HEX_VALUES = new Int8Array(256).fill(-1);
+for (let value = 0; value < 16; value++) {
+  const digit = value.toString(16);
+  HEX_VALUES[digit.charCodeAt(0)] = value;
+  HEX_VALUES[digit.toUpperCase().charCodeAt(0)] = value;
+}
+
+/** What a form's field says. `decodeURIComponent` is slow on large ones. `undefined`: a `%` without its digits. */
+function percentDecoded(field: string): Buffer | undefined {
+  const bytes = Buffer.allocUnsafe(field.length);
+  let length = 0;
+  for (let at = 0; at < field.length; at++) {
+    let byte = field.charCodeAt(at);
+    if (byte === PLUS) byte = BLANK;
+    if (byte === PERCENT) {
+      const high = HEX_VALUES[field.charCodeAt(at + 1)] ?? -1;
+      const low = HEX_VALUES[field.charCodeAt(at + 2)] ?? -1;
+      if (high < 0 || low < 0) return undefined;
+      byte = high * 16 + low;
+      at += 2;
+    }
+    bytes[length++] = byte;
+  }
+  return bytes.subarray(0, length);
+}
+
+/** Of a large text only the beginning is looked at: what it decodes to has to be JSON anyway. */
+const PROBE_BYTES = 4_096;
+const looksLike = (base64: RegExp, bytes: Buffer): boolean =>
+  base64.test(bytes.toString('latin1', 0, PROBE_BYTES));
 
 const LOOSE_BASE64 = /^[A-Za-z0-9+/ ]+={0,3}\s*$/;
 
 /** Bytes of a decoded field `data`, of a form or a query. Base64 whose `+` came as a space is repaired. */
 export function fieldBytes(text: string): Buffer {
-  return Buffer.from(LOOSE_BASE64.test(text) ? text.replaceAll(' ', '+') : text);
+  return Buffer.from(LOOSE_BASE64.test(text.slice(0, PROBE_BYTES)) ? text.replaceAll(' ', '+') : text);
 }
 
 const STRICT_BASE64 = /^[A-Za-z0-9+/]+={0,2}\s*$/;
@@ -37,6 +80,6 @@ const STRICT_BASE64 = /^[A-Za-z0-9+/]+={0,2}\s*$/;
 export const BASE64: Encoding = {
   layer: 'text',
   names: ['base64', 'b64'],
-  applies: (bytes) => STRICT_BASE64.test(bytes.toString('latin1')),
+  applies: (bytes) => looksLike(STRICT_BASE64, bytes),
   decode: (bytes) => ({ bytes: Buffer.from(bytes.toString('latin1'), 'base64') }),
 };

@@ -1,5 +1,6 @@
 /** gzip, and deflate in both forms that are called so: zlib's, and without its header. */
 import { gunzip, gunzipSync, inflate, inflateRaw, inflateRawSync, inflateSync } from 'node:zlib';
+import { Queue } from '../queue.ts';
 import type { Refusal } from '../refusal.ts';
 import {
   type DecodeLimits,
@@ -7,6 +8,7 @@ import {
   inflatedTooLarge,
   isAnnounced,
   malformed,
+  tooManyWait,
   type Unwrapped,
 } from './encoding.ts';
 
@@ -45,7 +47,7 @@ function unwrap(
   bytes: Buffer,
   limits: DecodeLimits,
 ): Promise<Unwrapped | Refusal> | Unwrapped | Refusal {
-  const { inflateAtOnceBytesMax, inflatedBytesMax } = limits;
+  const { inflateAtOnceBytesMax, inflateWaitingMax, inflatedBytesMax } = limits;
   const fault = (error: unknown): Refusal => {
     if (isTooLarge(error)) return inflatedTooLarge(inflatedBytesMax);
     return malformed(
@@ -59,11 +61,19 @@ function unwrap(
       if (!isTooLarge(error)) return fault(error);
     }
   }
-  return new Promise((resolve) => {
-    const options = { maxOutputLength: inflatedBytesMax, chunkSize: inflateAtOnceBytesMax };
-    aside(bytes, options, (error, inflated) => resolve(error ? fault(error) : { bytes: inflated }));
-  });
+  const options = { maxOutputLength: inflatedBytesMax, chunkSize: inflateAtOnceBytesMax };
+  const inflated = queue.run(
+    inflateWaitingMax,
+    () =>
+      new Promise<Unwrapped | Refusal>((resolve) => {
+        aside(bytes, options, (error, inflated) => resolve(error ? fault(error) : { bytes: inflated }));
+      }),
+  );
+  return inflated ?? tooManyWait(name);
 }
+
+/** One after the other: each may take as much memory as a body may have. */
+const queue = new Queue();
 
 function isTooLarge(error: unknown): boolean {
   return error instanceof RangeError && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE';

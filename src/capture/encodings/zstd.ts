@@ -3,8 +3,16 @@
  * comes out: so it works on a thread of its own, which is ended when it takes too long.
  */
 import { Worker } from 'node:worker_threads';
+import { Queue } from '../queue.ts';
 import { Refusal } from '../refusal.ts';
-import { type DecodeLimits, type Encoding, inflatedTooLarge, malformed, type Unwrapped } from './encoding.ts';
+import {
+  type DecodeLimits,
+  type Encoding,
+  inflatedTooLarge,
+  malformed,
+  tooManyWait,
+  type Unwrapped,
+} from './encoding.ts';
 import { isZstd, readFrame } from './zstd-frame.ts';
 
 export const ZSTD: Encoding = {
@@ -23,16 +31,8 @@ async function unwrap(bytes: Buffer, limits: DecodeLimits): Promise<Unwrapped | 
   if (Math.max(frame.contentBytes ?? 0, frame.windowBytes) > inflatedBytesMax) {
     return inflatedTooLarge(inflatedBytesMax);
   }
-  if (waiting >= zstdWaitingMax) {
-    return new Refusal('overloaded', 'too many zstd bodies wait to be decoded: send it again later');
-  }
-  waiting++;
-  const result = turn.then(() => decode({ bytes, bytesMax: inflatedBytesMax }, limits));
-  turn = result.then(
-    () => {},
-    () => {},
-  );
-  return result.finally(() => waiting--);
+  const decoded = queue.run(zstdWaitingMax, () => decode({ bytes, bytesMax: inflatedBytesMax }, limits));
+  return decoded ?? tooManyWait('zstd');
 }
 
 interface Order {
@@ -51,8 +51,7 @@ const TOO_LARGE = 'too_large';
 
 /** One thread for the process, made when it is first needed; bodies are decoded one after the other. */
 let thread: Worker | undefined;
-let turn: Promise<void> = Promise.resolve();
-let waiting = 0;
+const queue = new Queue();
 
 function decode(order: Order, limits: DecodeLimits): Promise<Unwrapped | Refusal> {
   const worker = thread ?? startThread();
