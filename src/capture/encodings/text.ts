@@ -1,5 +1,6 @@
 /** Encodings that make text of bytes: forms and base64. */
 import { isUtf8 } from 'node:buffer';
+import { nextTurn } from '../queue.ts';
 import { type Encoding, malformed } from './encoding.ts';
 
 /** The fields that SDKs put into a form; any name would also match short base64, which ends in `=`. */
@@ -10,11 +11,11 @@ export const FORM: Encoding = {
   layer: 'form',
   names: [],
   applies: (bytes) => FORM_FIELD.test(bytes.toString('latin1', 0, 64)),
-  decode(bytes) {
+  async decode(bytes) {
     const form = bytes.toString('latin1');
     const data = fieldOf(form, 'data');
     if (data === undefined) return malformed('the form has no field "data": send the events in it');
-    const decoded = percentDecoded(data);
+    const decoded = await percentDecoded(data);
     if (decoded === undefined || !isUtf8(decoded)) {
       return malformed('the field "data" of the form is not percent-encoded UTF-8');
     }
@@ -34,6 +35,8 @@ function fieldOf(form: string, name: string): string | undefined {
   return form.slice(start + name.length + 1, end < 0 ? form.length : end);
 }
 
+/** After so many characters others have their turn. */
+const TURN_CHARS = 512 * 1024;
 const PERCENT = 0x25;
 const PLUS = 0x2b;
 const BLANK = 0x20;
@@ -45,10 +48,15 @@ for (let value = 0; value < 16; value++) {
 }
 
 /** What a form's field says. `decodeURIComponent` is slow on large ones. `undefined`: a `%` without its digits. */
-function percentDecoded(field: string): Buffer | undefined {
+async function percentDecoded(field: string): Promise<Buffer | undefined> {
   const bytes = Buffer.allocUnsafe(field.length);
   let length = 0;
+  let turnAt = TURN_CHARS;
   for (let at = 0; at < field.length; at++) {
+    if (at > turnAt) {
+      turnAt = at + TURN_CHARS;
+      await nextTurn();
+    }
     let byte = field.charCodeAt(at);
     if (byte === PLUS) byte = BLANK;
     if (byte === PERCENT) {
