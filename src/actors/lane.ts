@@ -11,8 +11,8 @@ import { type Clock, sleep } from '../clock.ts';
 import { REPLAY_HEADERS, type ReplayMode } from '../event/dead-letter.ts';
 import { type Decoded, decodeCaptured, openEvent, type PipelineEvent } from '../event/event.ts';
 import type { Token } from '../event/ids.ts';
-import { ownFate } from '../event/own-fate.ts';
-import { isRestricted, UNRESTRICTED } from '../event/restriction.ts';
+import { isAboutPersons, ownFate } from '../event/own-fate.ts';
+import { isRestricted } from '../event/restriction.ts';
 import type { Logger } from '../logger.ts';
 import type { Project } from '../person/work.ts';
 import { rawPayload } from '../raw-payload.ts';
@@ -264,13 +264,16 @@ export class Lane {
       return { kind: 'ended' };
     }
     const event = openEvent(decoded, team.id, record.timestamp);
-    // What was folded before the restriction may have its row: it gets that row again, and no other fate.
-    const restrictions = this.#isFolded(record.offset) ? UNRESTRICTED : team.restrictions;
-    if (isRestricted(restrictions, 'drop', event.distinctId)) {
+    // Noted as folded by a save, and its row may not have left. Below `foldedBelow` its row has left, if it had one.
+    const isUnsent = inRanges(this.#options.folded, record.offset);
+    // What was folded was not dropped, and what is about persons had one then: it gets its row, and no other fate.
+    if (!isUnsent && isRestricted(team.restrictions, 'drop', event.distinctId)) {
       messages.drop(record, { kind: 'drop', reason: 'restriction' });
       return { kind: 'ended' };
     }
-    const wantsNoPerson = isRestricted(restrictions, 'no_person_profile', event.distinctId);
+    const wantsNoPerson =
+      !(isUnsent && isAboutPersons(event)) &&
+      isRestricted(team.restrictions, 'no_person_profile', event.distinctId);
     const project = wantsNoPerson ? { ...team, personProcessingOptOut: true } : team;
     const own = ownFate(event, project.personProcessingOptOut);
     if (own) {
@@ -278,8 +281,7 @@ export class Lane {
       messages.drop(record, { kind: 'drop', reason: own.reason });
       return { kind: 'ended' };
     }
-    // Asked for a folded one as well, so that it is remembered. Below `foldedBelow` its row has left, if it had one.
-    const isUnsent = inRanges(this.#options.folded, record.offset);
+    // Asked for a folded one as well, so that it is remembered.
     const letter = record.headers[REPLAY_HEADERS.letter];
     if (duplicates.isRepeat(event, record.offset, record.timestamp, letter) && !isUnsent) {
       messages.drop(record, { kind: 'drop', reason: 'duplicate' });

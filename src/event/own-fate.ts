@@ -10,6 +10,8 @@ export interface OwnFate {
 /** Without a person profile there is nobody for them to be about. */
 const ABOUT_PERSONS: ReadonlySet<string> = new Set(['$identify', '$create_alias', '$merge_dangerously']);
 
+export const isAboutPersons = ({ name }: PipelineEvent): boolean => ABOUT_PERSONS.has(name);
+
 /** `undefined` for ordinary events. `personProcessingOptOut`: the project keeps no persons. */
 export function ownFate(event: PipelineEvent, personProcessingOptOut: boolean): OwnFate | undefined {
   const { properties, uuid, distinctId } = event;
@@ -36,7 +38,7 @@ export function ownFate(event: PipelineEvent, personProcessingOptOut: boolean): 
     };
   }
   const wantsNone = personProcessingOptOut || properties['$process_person_profile'] === false;
-  if (wantsNone && ABOUT_PERSONS.has(event.name)) {
+  if (wantsNone && isAboutPersons(event)) {
     const type = 'invalid_event_when_process_person_profile_is_false';
     return {
       reason: type,

@@ -3,6 +3,8 @@ import t from 'tap';
 import { asDistinctId, type DistinctId } from '../../src/event/ids.ts';
 import type { Restriction } from '../../src/event/restriction.ts';
 import { LogUnavailableError } from '../../src/storage/event-log.ts';
+import { askReplay } from '../../src/storage/postgres/partition-rows.ts';
+import { INGESTION_TOPIC } from '../../src/storage/topics.ts';
 import { workerHarness } from './worker-harness.ts';
 
 const only = (distinctId: string, ...restrictions: readonly Restriction[]) => ({
@@ -52,9 +54,6 @@ t.test(
   async (t) => {
     const ofIds = new Map<DistinctId, ReadonlySet<Restriction>>();
     const harness = await workerHarness(t, { restrictions: { ofAll: new Set(), ofIds } });
-    const append = async (): Promise<never> => {
-      throw new LogUnavailableError('not yet');
-    };
     const before = await harness.start(undefined, { append });
     await harness.capture([
       { event: '$identify', distinctId: 'bot', properties: { $anon_distinct_id: 'anon' } },
@@ -71,6 +70,61 @@ t.test(
     await worker.close();
   },
 );
+
+t.test('what was folded without a person gets its row without one after a crash', async (t) => {
+  const ofIds = new Map<DistinctId, ReadonlySet<Restriction>>();
+  const harness = await workerHarness(t, { restrictions: { ofAll: new Set(), ofIds } });
+  const first = await harness.start();
+  await harness.capture([{ event: 'joined', distinctId: 'guest', properties: { $set: { plan: 'free' } } }]);
+  await harness.settled(1);
+  await first.close();
+
+  ofIds.set(asDistinctId('guest'), new Set(['no_person_profile']));
+  const second = await harness.start(undefined, { append });
+  // About a group, so that the save has to note that it was folded.
+  const $group = { $group_type: 'company', $group_key: 'acme', $group_set: { size: 3 } };
+  await harness.capture([
+    { event: '$groupidentify', distinctId: 'guest', properties: { ...$group, $set: { plan: 'paid' } } },
+  ]);
+  const folded = 'SELECT FROM tributary_folded WHERE to_offset >= 1';
+  await until(async () => (await harness.postgres.query(folded)).rowCount === 1);
+  await second.close();
+
+  const third = await harness.start();
+  t.match(await harness.settled(2), { rows: 2, imbalance: 0 });
+  const rows = await harness.read('clickhouse_events_json');
+  const row = rows.find(({ event }) => event === '$groupidentify');
+  t.match(row, { person_mode: 'propertyless', person_properties: '{}' });
+  t.notMatch(row?.['properties'], /paid/);
+  await third.close();
+});
+
+t.test('a replay gives no row to what was dropped, while its restriction stands', async (t) => {
+  const ofIds = new Map<DistinctId, ReadonlySet<Restriction>>();
+  const harness = await workerHarness(t, { restrictions: { ofAll: new Set(), ofIds } });
+  const first = await harness.start();
+  await harness.capture([{ event: 'before', distinctId: 'bot' }]);
+  t.match(await harness.settled(1), { rows: 1 });
+  ofIds.set(asDistinctId('bot'), new Set(['drop']));
+  await harness.capture([{ event: 'dropped', distinctId: 'bot' }]);
+  t.match(await harness.settled(2), { rows: 1, dropped: { restriction: 1 }, imbalance: 0 });
+  await first.close();
+
+  const ends = await harness.log.offsets(INGESTION_TOPIC);
+  const partition = ends.find(({ end }) => end > 0)?.partition ?? -1;
+  await askReplay(harness.postgres, harness.log.identity(), partition, 0);
+  const second = await harness.start();
+  // It is read behind the others: once it has its fate, so have they.
+  await harness.capture([{ event: 'after', distinctId: 'bot' }]);
+  t.match(await harness.settled(3), { rows: 0, dropped: { restriction: 3 }, imbalance: 0 });
+  const names = (await harness.read('clickhouse_events_json')).map(({ event }) => event);
+  t.same(names, ['before'], 'the row that it had stays');
+  await second.close();
+});
+
+const append = async (): Promise<never> => {
+  throw new LogUnavailableError('not yet');
+};
 
 async function until(isSo: () => Promise<boolean>): Promise<void> {
   while (!(await isSo())) await sleep(20);

@@ -1,5 +1,6 @@
 /** Restrictions of projects, as the command line makes and changes them. `teams.ts` reads them with their projects. */
 import { RESTRICTIONS, type Restriction } from '../../event/restriction.ts';
+import { truncateChars } from '../../event/scrub.ts';
 import { LIMITS } from '../../limits.ts';
 import type { Postgres } from './pool.ts';
 import { ProjectError } from './projects.ts';
@@ -17,6 +18,7 @@ export interface WantedRestriction {
 }
 
 const { restrictionsMax } = LIMITS.postgres;
+const { distinctIdCharsMax } = LIMITS.capture;
 
 export async function listRestrictions(
   postgres: Postgres,
@@ -53,25 +55,28 @@ export async function restrict(
   return listRestrictions(postgres, teamId);
 }
 
-/** Gives those that the project has still. */
+/** Gives those that the project has still. One that makes no sense can be lifted as well. */
 export async function unrestrict(
   postgres: Postgres,
   teamId: number,
-  wanted: WantedRestriction,
+  { restriction, distinctId }: WantedRestriction,
 ): Promise<readonly RestrictionRow[]> {
-  const { restriction, distinctId } = checked(wanted);
   await listRestrictions(postgres, teamId);
   const { rowCount } = await postgres.query(
     `DELETE FROM tributary_restriction
      WHERE team_id = $1 AND restriction = $2 AND distinct_id IS NOT DISTINCT FROM $3`,
-    [teamId, restriction, distinctId],
+    [teamId, restriction, distinctId ?? null],
   );
   if (rowCount === 0) {
-    const whose = distinctId === null ? 'on all of its events' : `on ${JSON.stringify(distinctId)}`;
+    const whose = distinctId === undefined ? 'on all of its events' : `on ${JSON.stringify(distinctId)}`;
     throw new ProjectError(`project ${teamId} has no restriction ${restriction} ${whose}`);
   }
   return listRestrictions(postgres, teamId);
 }
+
+/** Whether an event can have it as its distinct id. */
+const isOfEvents = (text: string): boolean =>
+  text.trim() !== '' && !text.includes('\0') && truncateChars(text, distinctIdCharsMax) === text;
 
 interface Checked {
   readonly restriction: Restriction;
@@ -83,9 +88,10 @@ function checked({ restriction, distinctId }: WantedRestriction): Checked {
   if (known === undefined) {
     throw new ProjectError(`there is no restriction ${restriction}: give one of ${RESTRICTIONS.join(', ')}`);
   }
-  const { distinctIdCharsMax } = LIMITS.capture;
-  if (distinctId === '' || distinctId?.includes('\0') || (distinctId?.length ?? 0) > distinctIdCharsMax) {
-    throw new ProjectError(`a distinct id has 1 to ${distinctIdCharsMax} characters, none of them NUL`);
+  if (distinctId !== undefined && !isOfEvents(distinctId)) {
+    throw new ProjectError(
+      `a distinct id has 1 to ${distinctIdCharsMax} characters, not only spaces, none of them NUL`,
+    );
   }
   return { restriction: known, distinctId: distinctId ?? null };
 }
