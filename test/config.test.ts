@@ -238,3 +238,12 @@ t.test('the README has the table of settings as it is', async (t) => {
 function unaligned(table: string): string {
   return table.trim().replace(/ +/g, ' ').replace(/-{3,}/g, '---');
 }
+
+t.test('a secret under a name that no setting has is not shown', async (t) => {
+  const given = {
+    TRIBUTARY_CONSOLE_TOKEN: 'correct-horse',
+    TRIBUTARY_DATABASE_URL: 'postgres://a:hidden@b/c',
+  };
+  t.throws(() => readConfig(given), { message: /TRIBUTARY_CONSOLE_TOKEN is set \(not shown here\)/ });
+  t.throws(() => readConfig(given), { message: /^(?![\s\S]*(correct-horse|hidden@))/ });
+});

@@ -111,7 +111,7 @@ async function handle(request: IncomingMessage, options: ConsoleOptions): Promis
   return route.answer(options, url, request);
 }
 
-interface Route {
+export interface Route {
   readonly method: 'GET' | 'POST';
   readonly path: string;
   /** Only for those who may see data. */
@@ -119,7 +119,7 @@ interface Route {
   answer(options: ConsoleOptions, url: URL, request: IncomingMessage): Promise<Answer>;
 }
 
-const ROUTES: readonly Route[] = [
+export const ROUTES: readonly Route[] = [
   {
     method: 'GET',
     path: '/',

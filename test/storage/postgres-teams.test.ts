@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap';
 import type { Clock } from '../../src/clock.ts';
+import { systemClock } from '../../src/clock.ts';
 import { asToken } from '../../src/event/ids.ts';
 import { UNRESTRICTED } from '../../src/event/restriction.ts';
 import { LIMITS } from '../../src/limits.ts';
@@ -189,6 +190,33 @@ t.test('a project has a bounded number of restrictions, and what is beyond it ha
   await insert(restrictionsMax + 1, restrictionsMax + 5);
   t.equal((await teams.byToken(TOKEN))?.restrictions.ofIds.size, restrictionsMax);
 });
+
+t.test(
+  'a restriction of a kind that is not known is left out, with one line however often it is read',
+  async (t) => {
+    const { postgres } = await withPostgres(t);
+    const { id } = await createProject(postgres, { name: 'Known', token: TOKEN });
+    // As a later version would leave it.
+    await postgres.query(
+      'ALTER TABLE tributary_restriction DROP CONSTRAINT tributary_restriction_restriction_check',
+    );
+    await postgres.query('INSERT INTO tributary_restriction (team_id, restriction) VALUES ($1, $2)', [
+      id,
+      'later',
+    ]);
+    await restrict(postgres, id, { restriction: 'drop', distinctId: 'bot' });
+    let nowMs = 0;
+    const clock = { ...systemClock, monotonic: () => nowMs };
+    const warned: object[] = [];
+    const warn = (fields: object): void => void warned.push(fields);
+    const teams = createTeamStore(postgres, clock, { ...quietLogger, warn });
+    for (; nowMs < 30_000; nowMs += 5_000) {
+      const restrictions = (await teams.byToken(TOKEN))?.restrictions;
+      t.same(restrictions, { ofAll: new Set(), ofIds: new Map([['bot', new Set(['drop'])]]) });
+    }
+    t.same(warned, [{ teamId: id, restriction: 'later' }]);
+  },
+);
 
 t.test('what cannot be a restriction is refused with what would do', async (t) => {
   const { postgres, projectId } = await stage(t);

@@ -17,6 +17,12 @@ interface Files {
   readonly [name: string]: string | Files;
 }
 
+const namesOf = (files: Files, folder: string): string[] =>
+  Object.entries(files).flatMap(([name, content]) => {
+    const path = join(folder, name);
+    return typeof content === 'string' ? [path] : namesOf(content, path);
+  });
+
 /** `npm test` in a project of its own, so that nobody's records of runs are disturbed. */
 async function runTests(t: Test, files: Files, ci: boolean, more: NodeJS.ProcessEnv = {}): Promise<Run> {
   const dir = t.testdir({
@@ -29,7 +35,8 @@ async function runTests(t: Test, files: Files, ci: boolean, more: NodeJS.Process
   const { TAP: _, TAP_CHILD_ID: __, ...env } = process.env;
   return new Promise((resolve) => {
     const options = { cwd: dir, env: { ...env, CI: String(ci), ...more } };
-    const args = ['--import', 'tsx', join(ROOT, 'test', 'run.ts')];
+    // Named one by one: of all tests of a project, some system has to log something.
+    const args = ['--import', 'tsx', join(ROOT, 'test', 'run.ts'), ...namesOf(files, 'test')];
     const child = execFile(process.execPath, args, options, (_error, stdout) => {
       resolve({ code: child.exitCode ?? -1, lines: stdout.trimEnd().split('\n') });
     });
@@ -52,7 +59,7 @@ t.test('npm test counts what is true, shows failures, and ends with one line of 
   );
   const text = lines.join('\n');
   t.equal(code, 1);
-  t.equal(lines.at(-1), '7 passed, 4 failed, 2 skipped');
+  t.equal(lines.at(-1), '8 passed, 4 failed, 2 skipped');
   t.match(text, /left out: .*c\.long\.test\.ts needs CI=true/);
   t.match(text, /ok +[\d.]+ s {2}.*a\.test\.ts \(2 passed\)/);
   t.match(text, /failed: outer > inner > numbers\n[\s\S]*-2\n.*\+1/);
@@ -62,9 +69,21 @@ t.test('npm test counts what is true, shows failures, and ends with one line of 
   t.match(text, /FAIL .*none\.test\.ts[\s\S]*no test ran in this file/);
 });
 
+t.test('a secret that a system under test logs is a failure, with its line and the test', async (t) => {
+  const logs = JSON.stringify(join(ROOT, 'tools', 'suite-logs.ts'));
+  const writing = (line: string) =>
+    `${PASSING}import { quietLogger } from ${logs};\nquietLogger.error({ error: ${JSON.stringify(line)} }, 'it failed');\n`;
+  const files = { 'a.test.ts': writing('no project phc_planted'), 'b.test.ts': writing('no project 1') };
+  const { code, lines } = await runTests(t, files, false);
+  const text = lines.join('\n');
+  t.same([code, lines.at(-1)], [1, '4 passed, 1 failed, 0 skipped']);
+  t.match(text, /FAIL {2}a token in what a\.test\.ts\S* logged: .*"no project phc_planted"/);
+  t.notMatch(text, /in what b\.test\.ts/);
+});
+
 t.test('with CI=true the long files run as well', async (t) => {
   const { code, lines } = await runTests(t, { 'c.long.test.ts': PASSING }, true);
-  t.same([code, lines.at(-1)], [0, '2 passed, 0 failed, 0 skipped']);
+  t.same([code, lines.at(-1)], [0, '3 passed, 0 failed, 0 skipped']);
 });
 
 t.test('a file is left out when something that it needs is missing, and all of it is named', async (t) => {
@@ -127,10 +146,10 @@ t.test('without Java the tests of Kafka are left out with a line, and fail in CI
   const files = { 'a.test.ts': PASSING, kafka: { 'b.test.ts': PASSING } };
   const nowhere = { PATH: join(t.testdirName, 'bin'), KAFKA_HOSTS: '' };
   const alone = await runTests(t, files, false, nowhere);
-  t.same([alone.code, alone.lines.at(-1)], [0, '2 passed, 0 failed, 1 skipped']);
+  t.same([alone.code, alone.lines.at(-1)], [0, '3 passed, 0 failed, 1 skipped']);
   t.match(alone.lines.join('\n'), /left out: test.kafka.b\.test\.ts needs Java 17 or later/);
   const inCi = await runTests(t, files, true, nowhere);
-  t.same([inCi.code, inCi.lines.at(-1)], [1, '2 passed, 1 failed, 1 skipped']);
+  t.same([inCi.code, inCi.lines.at(-1)], [1, '3 passed, 1 failed, 1 skipped']);
   t.match(inCi.lines.join('\n'), /FAIL {2}test.kafka.b\.test\.ts needs Java 17 or later/);
 });
 

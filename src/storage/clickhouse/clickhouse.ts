@@ -12,7 +12,7 @@ import {
 } from '../clickhouse-port.ts';
 import { type ClickHouseOptions, type Connector, connectorFor, quote } from './connect.ts';
 import { assertReadOnly } from './read-only.ts';
-import { clickHouseCode, hasEnded, isRowRefusal } from './refusals.ts';
+import { clickHouseCode, hasEnded, isRowRefusal, withoutRows } from './refusals.ts';
 
 const COMMAND_SETTINGS: ClickHouseSettings = { session_timezone: 'UTC' };
 
@@ -84,7 +84,7 @@ export async function openClickHouse(options: ClickHouseOptions): Promise<ClickH
         } catch (error) {
           if (isRowRefusal(error)) throw new RowRefusedError(messageOf(error), { cause: error });
           if (hasEnded(error)) throw new ClickHouseEndedError(messageOf(error), { cause: error });
-          throw withoutRows(error);
+          throw new Error(withoutRows(messageOf(error)), { cause: error });
         }
       }),
     query: (sql, signal) => queryTurn(() => query(sql, signal)),
@@ -165,11 +165,6 @@ function joinLines(rows: readonly Uint8Array[]): Buffer {
     text[at++] = NEWLINE;
   }
   return text;
-}
-
-/** An insert that failed: what ClickHouse says quotes the rows, and this goes to logs and to `/_ready`. */
-function withoutRows(error: unknown): Error {
-  return new Error(messageOf(error).replace(/['"][\s\S]*['"]|\n[\s\S]*/g, '…'), { cause: error });
 }
 
 /** ClickHouse's own words, without the statement of ours that the query was wrapped in. */

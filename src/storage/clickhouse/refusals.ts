@@ -42,3 +42,8 @@ export function isRowRefusal(error: unknown): boolean {
 export function hasEnded(error: unknown): boolean {
   return error instanceof Error && error.message.includes('shutting down due to a fatal error');
 }
+
+/** What ClickHouse says of a failed insert, for logs and `/_ready`: without what it quotes, which may be rows. */
+export function withoutRows(message: string): string {
+  return message.replace(/['"][\s\S]*['"]|['"\n][\s\S]*/g, '…');
+}
