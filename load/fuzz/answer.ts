@@ -72,9 +72,9 @@ export class AnswerReader {
     there: number,
     isEnd: boolean,
   ): number | undefined {
-    const hasNone = status < 200 || status === 204 || status === 304 || this.#isHead[this.answers.length];
-    if (hasNone) return 0;
-    if (declared !== undefined) return Number(declared);
+    if (status < 200 || status === 204 || status === 304) return 0;
+    // Without a length it is the HTTP server itself that speaks: it has not understood that it was a HEAD.
+    if (declared !== undefined) return this.#isHead[this.answers.length] ? 0 : Number(declared);
     return isEnd ? there : undefined;
   }
 }

@@ -62,6 +62,10 @@ export function judgeAnswers(input: Input, heard: Heard): Judged {
   };
 }
 
+/** It says nothing of a request before it that still has no answer. */
+const isOfTheServer = ({ status, headers }: Answer): boolean =>
+  OF_THE_SERVER.includes(status) && !headers.has('content-length');
+
 interface Told {
   readonly durable: readonly SentEvent[];
   readonly refused: readonly SentEvent[];
@@ -70,7 +74,7 @@ interface Told {
 
 function tellOf({ events, isV1 }: SentRequest, answer: Answer | undefined): Told {
   const nothing: Told = { durable: [], refused: [], isUnknown: false };
-  if (answer === undefined) return nothing;
+  if (answer === undefined || isOfTheServer(answer)) return nothing;
   const isTaken = answer.status === 200 || answer.status === 204;
   if (events === undefined) return { ...nothing, isUnknown: isTaken };
   if (!isTaken) return { ...nothing, refused: answer.status === 503 ? [] : events };
