@@ -6,6 +6,7 @@ import { Accounts, booksFindings, dropsBetween, settled } from './accounts.ts';
 import type { Answer } from './answer.ts';
 import { inputFromText } from './input.ts';
 import { judgeAnswers } from './judge.ts';
+import { restrictOne } from './restrict.ts';
 import { SETTINGS } from './run.ts';
 import { lifeProblems } from './watch.ts';
 import { WireClient } from './wire.ts';
@@ -25,8 +26,9 @@ export async function sendAgain(file: string): Promise<AgainResult> {
   const client = new WireClient(Number(new URL(system.captureUrl).port));
   try {
     await system.start();
+    await restrictOne(system);
     const { pid } = system;
-    const before = await system.books();
+    const before = await settled(system);
     const heard = await client.send(input);
     const judged = judgeAnswers(input, heard);
     const life = await lifeProblems(system, pid);

@@ -12,6 +12,7 @@ import { openSpool } from '../../src/capture/spool/open.ts';
 import { sleep, systemClock } from '../../src/clock.ts';
 import { asTeamId, asToken } from '../../src/event/ids.ts';
 import type { RefusalReason } from '../../src/event/outcome.ts';
+import { UNRESTRICTED } from '../../src/event/restriction.ts';
 import { newEventUuid } from '../../src/ids.ts';
 import { silentLogger } from '../../src/logger.ts';
 import { Metrics } from '../../src/metrics.ts';
@@ -136,6 +137,7 @@ const TEAM: Team = {
   name: DEV_PROJECT.name,
   anonymizeIps: false,
   personProcessingOptOut: false,
+  restrictions: UNRESTRICTED,
 };
 
 function openDoor(log: Appender): Promise<Capture> {

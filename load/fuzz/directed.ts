@@ -24,6 +24,9 @@ export const NEVER = {
     'a fault of the server, none of which may be found; test/capture/conditions.test.ts holds its answer',
 } as const satisfies Partial<Record<RefusalReason, string>>;
 
+/** Whose events the project has the door drop. */
+export const RESTRICTED_ID = 'restricted';
+
 type ByInput = Exclude<RefusalReason, keyof typeof BY_CONDITION | keyof typeof NEVER>;
 
 const good = (chance: Chance): Members => ({
@@ -123,6 +126,7 @@ export const DISCARDED: Readonly<Record<DiscardReason, (chance: Chance) => Reque
   session_recording: (chance) => (chance.oneIn(2) ? post('/s/', 'x') : discarded('$snapshot')(chance)),
   performance_event: discarded('$performance_event'),
   heatmap: discarded('$$heatmap'),
+  restriction: (chance) => post('/e', { api_key: TOKEN, ...good(chance), distinct_id: RESTRICTED_ID }),
 };
 
 export const DIRECTED: readonly (readonly [string, (chance: Chance) => Request])[] = [

@@ -13,6 +13,7 @@ import { inputToText } from './input.ts';
 import { judgeAnswers } from './judge.ts';
 import { makeInput } from './make.ts';
 import { overload } from './overload.ts';
+import { restrictOne } from './restrict.ts';
 import { lifeProblems } from './watch.ts';
 import { WireClient } from './wire.ts';
 
@@ -65,6 +66,7 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
     options.onProgress(`seed ${options.seed}, ready after ${await system.start()} ms`);
     const run = new Run(system, options);
     await run.note(conditions.findings);
+    await restrictOne(system);
     await overload(system.captureUrl);
     return await run.go(conditions.doors);
   } finally {
