@@ -58,12 +58,6 @@ function print(result: FuzzResult, paint: Paint): void {
   );
 }
 
-function printProblems(problems: readonly string[], paint: Paint): void {
-  process.stdout.write(problems.length === 0 ? '\nNothing was found.\n' : '\n');
-  for (const line of problems) process.stdout.write(`${paint('red', 'PROBLEM')} ${line}\n`);
-  process.exitCode = problems.length === 0 ? 0 : 1;
-}
-
 if (process.argv[1] === import.meta.filename) {
   const { values } = parseArgs({
     options: {
@@ -73,24 +67,27 @@ if (process.argv[1] === import.meta.filename) {
       json: { type: 'boolean', default: false },
     },
   });
-  const asJson = values.json || !process.stdout.isTTY;
   const paint = paintFor(process.stdout);
+  const end = (problems: readonly string[]): void => {
+    process.exitCode = problems.length === 0 ? 0 : 1;
+    if (values.json) return;
+    process.stdout.write(problems.length === 0 ? '\nNothing was found.\n' : '\n');
+    for (const line of problems) process.stdout.write(`${paint('red', 'PROBLEM')} ${line}\n`);
+  };
   if (values.input === undefined) {
     const { minutes, seed } = values;
+    process.stderr.write(`again with: npm run fuzz -- --minutes ${minutes} --seed ${seed}\n`);
     const result = await fuzz({
       seconds: Number(minutes) * 60,
       seed: Number(seed),
       onProgress: (line) => void process.stderr.write(`${line}\n`),
     });
-    if (asJson) process.stdout.write(`${JSON.stringify(result)}\n`);
+    if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
     else print(result, paint);
-    if (!asJson) process.stdout.write(`\nagain with: npm run fuzz -- --minutes ${minutes} --seed ${seed}\n`);
-    if (!asJson) printProblems(result.problems, paint);
-    process.exitCode = result.problems.length === 0 ? 0 : 1;
+    end(result.problems);
   } else {
     const result = await sendAgain(values.input);
-    process.stdout.write(`${JSON.stringify(result, null, asJson ? 0 : 2)}\n`);
-    if (!asJson) printProblems(result.problems, paint);
-    process.exitCode = result.problems.length === 0 ? 0 : 1;
+    process.stdout.write(`${JSON.stringify(result, null, values.json ? 0 : 2)}\n`);
+    end(result.problems);
   }
 }

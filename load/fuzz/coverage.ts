@@ -13,8 +13,7 @@ export interface Covered {
 
 /** The only dead letters that the door writes itself. */
 const DEAD_LETTERS_OF_THE_DOOR = {
-  refused_by_log:
-    'a door of its own, whose log refuses records; test/kafka/spool-refused.test.ts on a real Kafka',
+  refused_by_log: 'a door of its own; on Kafka: test/kafka/spool-refused.test.ts',
 } as const;
 
 type Notes = Readonly<Record<string, string>>;

@@ -20,8 +20,7 @@ export const BY_CONDITION = {
 
 /** What must never be, and the test that holds what is answered if it were. */
 export const NEVER = {
-  internal_error:
-    'a fault of the server, none of which may be found; test/capture/conditions.test.ts holds its answer',
+  internal_error: 'a fault of the server, never; test/capture/conditions.test.ts',
 } as const satisfies Partial<Record<RefusalReason, string>>;
 
 /** Whose events the project has the door drop. */

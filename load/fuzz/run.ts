@@ -53,6 +53,8 @@ export const ACCEPTED_PERCENT_MIN = 30;
 export const GROWTH_MIB_MAX = 150;
 const CLIENTS = 6;
 const ROUND_MS = 20_000;
+/** However slow the machine is. */
+const ROUND_INPUTS_MIN = 60;
 /** Inputs that showed something. */
 const KEPT = join(tmpdir(), 'tributary-fuzz-inputs');
 /** Of one run. */
@@ -139,6 +141,8 @@ class Run {
     for (const { problem, input } of findings) {
       if (this.#problems.length >= FINDINGS_MAX) return;
       const line = input === undefined ? problem : `${problem}\n  ${await this.#keep(input)}`;
+      // A line of the log is there in every round.
+      if (this.#problems.includes(line)) continue;
       this.#problems.push(line);
       this.#options.onProgress(line);
     }
@@ -149,7 +153,10 @@ class Run {
     const accounts = new Accounts();
     const from = this.#inputs;
     const deadline = systemClock.monotonic() + roundMs;
-    await Promise.all(Array.from({ length: CLIENTS }, () => this.#client(accounts, deadline)));
+    const isOver = (): boolean =>
+      this.#problems.length >= FINDINGS_MAX ||
+      (systemClock.monotonic() >= deadline && this.#inputs >= from + ROUND_INPUTS_MIN);
+    await Promise.all(Array.from({ length: CLIENTS }, () => this.#client(accounts, isOver)));
     await this.#look();
     const books = await settled(this.#system);
     await this.note(await accounts.findings(this.#system, from, this.#inputs, dropsBetween(before, books)));
@@ -165,10 +172,10 @@ class Run {
     throw new Error([...this.#problems, 'what was under way:', ...suspects].join('\n'));
   }
 
-  async #client(accounts: Accounts, deadline: number): Promise<void> {
+  async #client(accounts: Accounts, isOver: () => boolean): Promise<void> {
     const client = new WireClient(Number(new URL(this.#system.captureUrl).port));
     try {
-      while (systemClock.monotonic() < deadline && this.#problems.length < FINDINGS_MAX) {
+      while (!isOver()) {
         const number = this.#inputs++;
         this.#underWay.add(number);
         await this.#one(client, number, accounts);
