@@ -138,7 +138,7 @@ function structured(seed: number, number: number, chance: Chance, place = 0): Ma
   const value = withOwnIds(JSON.parse(body.json), { seed, number, place }, chance);
   for (let times = chance.pick([0, 0, 1, 1, 1, 2, 3, 6]); times > 0; times--)
     notes.push(mutateJson(value, chance));
-  fewerEvents(value, chance);
+  changeNumber(value, chance);
   let text = Buffer.from(toText(value));
   if (chance.oneIn(8)) {
     const [changed, how] = mutateBytes(text, chance);
@@ -198,10 +198,13 @@ function isSameRoute(before: Request, after: Request): boolean {
   return before.method === after.method && pathOf(before) === pathOf(after);
 }
 
-/** Large batches are the exception. */
-function fewerEvents(value: Value, chance: Chance): void {
+/** Large batches are the exception, and so is an event that comes twice. */
+function changeNumber(value: Value, chance: Chance): void {
   const events = Array.isArray(value) ? value : isMembers(value) ? value['batch'] : undefined;
-  if (Array.isArray(events) && events.length > 3 && !chance.oneIn(10)) events.length = chance.between(1, 3);
+  if (!Array.isArray(events)) return;
+  if (events.length > 3 && !chance.oneIn(10)) events.length = chance.between(1, 3);
+  const [first] = events;
+  if (first !== undefined && chance.oneIn(40)) events.push(structuredClone(first));
 }
 
 /** What the reference implementation has compressed, and mostly a bit of it changed. */

@@ -17,26 +17,27 @@ const ANSWER_TIMEOUT_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 60_000;
 /** How long to listen where there need not be an answer. */
 const QUIET_MS = 100;
+/** The server ends a connection that is idle for 10 s. */
+const IDLE_MS_MAX = 3_000;
 /** Between two writes of one input: enough for them to arrive one by one. */
 const GAP_MS = 1;
 
 export class WireClient {
   readonly #port: number;
   #kept: Socket | undefined;
+  #keptSince = 0;
 
   constructor(port: number) {
     this.#port = port;
   }
 
-  /** Rejects when the server cannot be reached. */
+  /** On the connection of the input before it, where both allow that. Rejects when the server cannot be reached. */
   async send(input: Input): Promise<Heard> {
     const kept = this.#kept;
     this.#kept = undefined;
-    if (input.mustAnswer && kept !== undefined && !kept.destroyed && kept.readable) {
-      const heard = await this.#exchange(kept, input);
-      // The server may end an idle connection at any time: then nothing of this came to it.
-      if (heard.end !== 'closed' || heard.answers.length > 0 || heard.fault !== undefined) return heard;
-    } else drop(kept);
+    const isIdle = systemClock.monotonic() - this.#keptSince > IDLE_MS_MAX;
+    if (kept?.readable && !isIdle && input.mustAnswer) return this.#exchange(kept, input);
+    drop(kept);
     return this.#exchange(await this.#connect(), input);
   }
 
@@ -72,12 +73,18 @@ export class WireClient {
     if (input.ending === 'leave') heard.giveUp('open');
     else heard.waitFor(input.mustAnswer ? ANSWER_TIMEOUT_MS : QUIET_MS, input.mustAnswer ? 'late' : 'open');
     const end = await heard.done;
-    const isUsable = end === 'open' && input.mustAnswer && input.ending === 'wait';
-    if (isUsable) this.#kept = socket;
+    const { answers } = reader;
+    const isClosing = answers.some(({ headers }) => headers.get('connection') === 'close');
+    if (end === 'open' && input.mustAnswer && !isClosing) this.#keep(socket);
     else drop(socket);
     // What was cut off by the client itself is nobody's fault.
     const fault = end === 'open' && !input.mustAnswer ? undefined : reader.fault;
-    return { answers: reader.answers, end, fault };
+    return { answers, end, fault };
+  }
+
+  #keep(socket: Socket): void {
+    this.#kept = socket;
+    this.#keptSince = systemClock.monotonic();
   }
 
   #listen(
