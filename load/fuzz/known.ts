@@ -33,9 +33,9 @@ export function eventsOf(text: Buffer, dialect: Dialect, path: string): readonly
     if (!isMembers(event)) return { uuid: undefined, isDiscarded: false, mayDrop: true };
     const uuid = event[dialect === 'segment' ? 'messageId' : 'uuid'];
     // Segment's ids are any text: another uuid is derived from what is not written as one.
-    const isText = dialect === 'segment' && !String(uuid).includes('-');
+    const isUuid = normalUuid(uuid) !== undefined && (dialect !== 'segment' || String(uuid).includes('-'));
     return {
-      uuid: isText || normalUuid(uuid) === undefined ? undefined : String(uuid),
+      uuid: isUuid ? String(uuid) : undefined,
       isDiscarded: dialect !== 'segment' ? DISCARDED.has(event['event']) : isDiscardedMessage(event, path),
       // What has no name is an `$identify` there.
       mayDrop:
