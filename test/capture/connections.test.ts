@@ -33,3 +33,22 @@ t.test('a request is read in whatever segments it comes, from the end of its fir
   t.same(found(1, lineEnd), ['200', '505'], 'the first line has to come in one segment');
   t.ok(log.events().length >= bytes.length - lineEnd);
 });
+
+t.test('after a HEAD the connection is as good as before', async (t) => {
+  const { server } = await capture(t);
+  const head = (path: string) => `HEAD ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+  const { text, end } = await raw(server.port, [
+    head('/'),
+    head('/flags'),
+    head('/nothing'),
+    head('/batch'),
+    rawPost('/e', JSON.stringify(event())),
+  ]);
+  t.same(
+    text.match(/^HTTP\/1.1 \d+/gm)?.map((line) => line.slice(9)),
+    ['200', '200', '404', '405', '200'],
+  );
+  t.equal(text.match(/^content-length: \d+/gim)?.length, 5, 'each with the length that a GET would have');
+  t.match(text, /\{"status":1\}$/);
+  t.equal(end, 'open');
+});
