@@ -140,6 +140,13 @@ export class System {
       .flatMap((line): Row[] => (line.startsWith('{') && line.endsWith('}') ? [JSON.parse(line)] : []));
   }
 
+  /** Every line of the log that is no JSON: what wrote it was not the logger. */
+  async strayLines(): Promise<readonly string[]> {
+    const log = await readFile(join(this.#folder, 'system.log'), 'utf8').catch(() => '');
+    const lines = log.split('\n').slice(0, -1);
+    return lines.filter((line) => line !== '' && !(line.startsWith('{') && line.endsWith('}')));
+  }
+
   /** Waits for nothing. */
   signal(name: NodeJS.Signals): void {
     this.#process?.kill(name);

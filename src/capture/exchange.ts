@@ -69,8 +69,11 @@ export class Exchange {
         res.endWithoutBody();
       } else {
         res.writeHeader('Content-Type', type);
-        if (this.method === 'head') res.endWithoutBody(Buffer.byteLength(body), closes);
-        else if (closes || body.length <= LIMITS.capture.answerAtOnceBytesMax) res.end(body, closes);
+        if (this.method === 'head') {
+          // Told of a length, the library would wait for so many bytes, and end the connection at the next request.
+          res.writeHeader('Content-Length', String(Buffer.byteLength(body)));
+          res.endWithoutBody();
+        } else if (closes || body.length <= LIMITS.capture.answerAtOnceBytesMax) res.end(body, closes);
         else this.#stream(typeof body === 'string' ? Buffer.from(body) : body);
       }
     });

@@ -52,7 +52,9 @@ function attributes(element: Readonly<Record<string, Json>>): string {
 function text(value: Json | undefined): string {
   if (value === undefined || value === null) return '';
   if (typeof value === 'string') return value;
-  return Array.isArray(value) ? value.map(text).join(' ') : String(value);
+  if (Array.isArray(value)) return value.map(text).join(' ');
+  // It may have a `toString` of its own that is no function.
+  return isJsonObject(value) ? '[object Object]' : String(value);
 }
 
 const quoted = (value: string): string => value.replaceAll('"', '\\"');

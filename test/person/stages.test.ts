@@ -193,12 +193,14 @@ const cases: Readonly<Record<string, (t: Test, run: (work: Work) => Work) => voi
       { tag_name: 'a', attr__class: 'b "a"', attr__href: '/x', $el_text: 'say "hi"', nth_child: 2 },
       { tag_name: 'div', attr__id: 'main' },
       'no element',
+      { tag_name: 'b', attr__id: { toString: 'no function' } },
     ];
     t.match(run(work({ $elements: elements, a: 1 })), {
       properties: { a: 1 },
       elementsChain:
         'a.a.b:attr__class="b \\"a\\""attr__href="/x"href="/x"nth-child="2"nth-of-type="0"text="say \\"hi\\"";' +
-        'div:attr__id="main"attr_id="main"nth-child="0"nth-of-type="0"',
+        'div:attr__id="main"attr_id="main"nth-child="0"nth-of-type="0";' +
+        'b:attr__id="[object Object]"attr_id="[object Object]"nth-child="0"nth-of-type="0"',
     });
     t.match(run(work({ $elements_chain: 'a:text="x"', $elements: elements })), {
       properties: {},
