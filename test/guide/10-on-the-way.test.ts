@@ -6,6 +6,7 @@
  * at its person. Every record ends as a row, as a drop with a reason, or as a dead letter, and is counted once.
  */
 import t from 'tap';
+import { asDistinctId } from '../../src/event/ids.ts';
 import { DEAD_LETTER_REASONS, DROP_REASONS } from '../../src/event/outcome.ts';
 import { STAGES } from '../../src/person/stages.ts';
 import { NOON } from './clock.ts';
@@ -30,6 +31,7 @@ t.test('reasons come from closed lists: these are all for which an event has no 
     'invalid_anon_distinct_id',
     'invalid_alias',
     'transform',
+    'restriction',
   ]);
   t.same(DEAD_LETTER_REASONS, [
     'malformed_record',
@@ -41,6 +43,22 @@ t.test('reasons come from closed lists: these are all for which an event has no 
     'refused_by_clickhouse',
     'refused_by_log',
   ]);
+});
+
+t.test('a project can keep out the events of a distinct id, or only their persons', async (t) => {
+  const ofIds = new Map([
+    [asDistinctId('crawler'), new Set(['drop'] as const)],
+    [asDistinctId('kiosk'), new Set(['no_person_profile'] as const)],
+  ]);
+  const system = await startSystem(t, { project: { restrictions: { ofAll: new Set(), ofIds } } });
+  await system.send(opened, { ...opened, distinct_id: 'crawler' }, { ...opened, distinct_id: 'kiosk' });
+  const { rows, persons } = await system.picture();
+  t.match(rows, [
+    { distinct_id: 'ann', person_mode: 'full' },
+    { distinct_id: 'kiosk', person_mode: 'propertyless' },
+  ]);
+  t.equal(rows.length, 2);
+  t.equal(persons.length, 1);
 });
 
 t.test('the record overrules what the client wrote inside of it', async (t) => {

@@ -48,7 +48,7 @@ export interface Picture {
 }
 
 export interface Options {
-  readonly project?: Partial<Pick<Team, 'anonymizeIps' | 'personProcessingOptOut'>>;
+  readonly project?: Partial<Pick<Team, 'anonymizeIps' | 'personProcessingOptOut' | 'restrictions'>>;
   /** How long events of unknown ids are held; 0, not at all, unless a test is about the hold. */
   readonly holdMs?: number;
   readonly partitions?: number;
