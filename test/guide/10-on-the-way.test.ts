@@ -6,8 +6,9 @@
  * at its person. Every record ends as a row, as a drop with a reason, or as a dead letter, and is counted once.
  */
 import t from 'tap';
-import { asDistinctId } from '../../src/event/ids.ts';
+import { asDistinctId, type DistinctId } from '../../src/event/ids.ts';
 import { DEAD_LETTER_REASONS, DROP_REASONS } from '../../src/event/outcome.ts';
+import type { Restriction } from '../../src/event/restriction.ts';
 import { STAGES } from '../../src/person/stages.ts';
 import { NOON } from './clock.ts';
 import { captured, eventUuid, given, type Sent, startSystem, TOKEN } from './harness.ts';
@@ -46,9 +47,9 @@ t.test('reasons come from closed lists: these are all for which an event has no 
 });
 
 t.test('a project can keep out the events of a distinct id, or only their persons', async (t) => {
-  const ofIds = new Map([
-    [asDistinctId('crawler'), new Set(['drop'] as const)],
-    [asDistinctId('kiosk'), new Set(['no_person_profile'] as const)],
+  const ofIds = new Map<DistinctId, ReadonlySet<Restriction>>([
+    [asDistinctId('crawler'), new Set(['drop'])],
+    [asDistinctId('kiosk'), new Set(['no_person_profile'])],
   ]);
   const system = await startSystem(t, { project: { restrictions: { ofAll: new Set(), ofIds } } });
   await system.send(opened, { ...opened, distinct_id: 'crawler' }, { ...opened, distinct_id: 'kiosk' });
