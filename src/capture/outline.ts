@@ -7,6 +7,9 @@ import { Refusal } from './refusal.ts';
 export interface OutlineLimits {
   readonly eventsPerBatchMax: number;
   readonly pieceBytesMax: number;
+  /** What an event may have: said where it is plain that it has more. */
+  readonly jsonDepthMax: number;
+  readonly jsonKeysMax: number;
   readonly parsedDepthMax: number;
   readonly parsedEventKeysMax: number;
   readonly parsedKeysMax: number;
@@ -55,7 +58,7 @@ export function outlineOf(text: string, limits: OutlineLimits): Outline | Refusa
       // The first member; each comma brings another one.
       keys++;
       eventKeys++;
-      if (depth > limits.parsedDepthMax) return tooDeep(limits.parsedDepthMax);
+      if (depth > limits.parsedDepthMax) return tooDeep(limits.jsonDepthMax);
       if (unit === OPEN_ARRAY && inside === 0 && isArrayOfEvents(text, at, depth)) {
         if (isFound) return new Refusal('malformed_body', '"batch" stands twice in the body: send it once');
         isFound = true;
@@ -85,7 +88,7 @@ export function outlineOf(text: string, limits: OutlineLimits): Outline | Refusa
       }
       depth--;
     }
-    if (eventKeys > limits.parsedEventKeysMax) return tooManyKeys('an event', limits.parsedEventKeysMax);
+    if (eventKeys > limits.parsedEventKeysMax) return tooManyKeys('an event', limits.jsonKeysMax);
     if (keys > limits.parsedKeysMax) return tooManyKeys('the body', limits.parsedKeysMax);
   }
   if (events > limits.eventsPerBatchMax) return tooManyEvents(events, limits.eventsPerBatchMax);
