@@ -125,6 +125,20 @@ t.test('/_health and /_ready answer 503 with what has failed, and only that', as
   }
 });
 
+t.test('what is open to all says what is wrong without passwords, tokens and mail addresses', async (t) => {
+  const said = 'postgres://ann:hidden@db/x: b@example.com of phc_abc';
+  const told = 'postgres://***@db/x: ***@*** of ph*_***';
+  const failed: Check[] = [{ name: 'worker', ok: false, detail: said }];
+  const console = await startTest(t, {
+    health: () => failed,
+    ready: async () => failed,
+    books: () => Promise.reject(new Error(said)),
+  });
+  t.same(await ask(console, '/_health'), { status: 503, body: `worker: failed (${told})\n` });
+  t.same(await ask(console, '/_ready'), { status: 503, body: `worker: failed (${told})\n` });
+  t.same(await ask(console, '/_ledger'), { status: 500, body: `${told}\n` });
+});
+
 t.test('/sql asks the database that is named, and passes on its refusal', async (t) => {
   const console = await startTest(t);
   const sql = (query: string, body: string) => ask(console, `/sql${query}`, { body });
