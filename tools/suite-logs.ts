@@ -80,7 +80,8 @@ export async function findLeaks(
       if (line === '') continue;
       lines++;
       const plain = withoutEscapes(line);
-      for (const [secret, form] of SECRETS) if (form.test(plain)) leaks.push({ file, secret, line });
+      const found = SECRETS.find(([, form]) => form.test(plain));
+      if (found) leaks.push({ file, secret: found[0], line });
     }
   }
   return { lines, leaks };
