@@ -6,7 +6,7 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
   // No \b before a form: in JSON inside of JSON, a line's end is an `n`.
   [/(Bearer|Basic)\s+[\w.~+/=-]{4,2000}/gi, '$1 ***'],
   [
-    /((?:password|passwd|secret|api_?key|write_?key|token)\\{0,3}["']?\s{0,3}[=:]\s{0,3}\\{0,3}["']?)[^\s"'\\&,;}]{1,500}/gi,
+    /((?:password|passwd|secret|api_?key|write_?key|token)\\{0,3}["']?\s{0,3}[=:]\s{0,3}\\{0,3}["']?)(?:[^\s"'\\&,;}]|\\(?!["'])){1,500}/gi,
     '$1***',
   ],
   [/ph[cxs]_\w{1,500}/g, 'ph*_***'],

@@ -19,6 +19,7 @@ t.test('an error of a library is written without what must not be read in a log'
     ['{\\"saslPassword\\":\\"hunter2\\"}', '{\\"saslPassword\\":\\"***\\"}'],
     ['unknown:\\nphc_abc\\nBearer abcdef', 'unknown:\\nph*_***\\nBearer ***'],
     ['key_phc_abc', 'key_ph*_***'],
+    ['password=hun\\ter2', 'password=***'],
   ];
   for (const [said, written] of cases) t.equal(redactText(said), written);
 });
