@@ -3,7 +3,7 @@ import { systemClock } from '../src/clock.ts';
 import { recordDoorCounts } from '../src/door-counts.ts';
 import { LIMITS } from '../src/limits.ts';
 import type { DoorCount } from '../src/storage/postgres/books.ts';
-import { quietLogger } from '../tools/suite-logs.ts';
+import { heardLogger } from '../tools/suite-logs.ts';
 
 const counts = () => ({ refused: { too_large: 2 }, dead_lettered: {}, discarded: {} });
 const COUNTED = [{ kind: 'refused', reason: 'too_large', count: 2 }];
@@ -14,7 +14,7 @@ function start(record: (added: readonly DoorCount[]) => Promise<void>) {
     counts,
     record,
     clock: systemClock,
-    logger: { ...quietLogger, error: (fields: object) => void lost.push(fields) },
+    logger: heardLogger({ error: (fields) => void lost.push(fields) }),
   });
   return { recorder, lost };
 }

@@ -213,6 +213,21 @@ t.test('what keeps it from starting is one clear line and exit code 1', async (t
   );
 });
 
+t.test('a console that others may reach is warned of at the start, unless it has a token', async (t) => {
+  for (const [token, isWarned] of [
+    ['', true],
+    ['a-long-one', false],
+  ] as const) {
+    // Loopback, written so that it is not known for it: nothing listens elsewhere for a test.
+    const env = { CONSOLE_HOST: '127.1', CONSOLE_TOKEN: token };
+    const system = await startSystemProcess(dataFolder(t), env);
+    t.teardown(() => system.stop());
+    const { stdout, stderr } = await system.stop();
+    t.equal(/shows data on this machine only: set CONSOLE_TOKEN/.test(stdout), isWarned, stdout);
+    t.notMatch(stdout + stderr, 'a-long-one');
+  }
+});
+
 t.test('a missing optional package is named, with what to do', async (t) => {
   for (const [missing, setting] of [
     ['chdb/connection', 'CLICKHOUSE_URL'],

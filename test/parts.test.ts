@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import t from 'tap';
 import { Parts, StoppedError } from '../src/parts.ts';
-import { quietLogger } from '../tools/suite-logs.ts';
+import { heardLogger, quietLogger } from '../tools/suite-logs.ts';
 
 t.test('parts stop in reverse, each after the one before, whichever of them had started first', async (t) => {
   const parts = new Parts(quietLogger);
@@ -27,7 +27,7 @@ t.test('parts stop in reverse, each after the one before, whichever of them had 
 
 t.test('a part that fails to start or to stop does not keep the others from stopping', async (t) => {
   const errors: unknown[] = [];
-  const parts = new Parts({ ...quietLogger, error: (fields) => errors.push(fields) });
+  const parts = new Parts(heardLogger({ error: (fields) => void errors.push(fields) }));
   const stopped: string[] = [];
   const part = (name: string, fails = false) =>
     parts.start(

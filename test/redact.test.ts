@@ -14,6 +14,12 @@ t.test('an error of a library is written without what must not be read in a log'
     ],
     ['no project phc_abc', 'no project ph*_***'],
     ['of ann%40mail.example.com.', 'of ***@***.'],
+    ['of änn@bücher.example', 'of ***@***'],
+    ['KAFKA_SASL_PASSWORD=hunter2', 'KAFKA_SASL_PASSWORD=***'],
+    ['{\\"saslPassword\\":\\"hunter2\\"}', '{\\"saslPassword\\":\\"***\\"}'],
+    ['unknown:\\nphc_abc\\nBearer abcdef', 'unknown:\\nph*_***\\nBearer ***'],
+    ['key_phc_abc', 'key_ph*_***'],
+    ['password=hun\\ter2', 'password=***'],
   ];
   for (const [said, written] of cases) t.equal(redactText(said), written);
 });
@@ -26,6 +32,24 @@ t.test('what has nothing of the kind stays as it is', async (t) => {
     'send the header "Authorization: Bearer <CONSOLE_TOKEN>"',
   ]) {
     t.equal(redactText(text), text);
+  }
+});
+
+t.test('a field that is called a secret is not shown, whatever it is', async (t) => {
+  t.same(redact({ saslPassword: 'hunter2', http: { Authorization: 'x', cookie: 'a=b' }, tokens: 3 }), {
+    saslPassword: '***',
+    http: { Authorization: '***', cookie: '***' },
+    tokens: 3,
+  });
+});
+
+t.test('what a long text is cut off in is not half shown', async (t) => {
+  for (const secret of ['ann@example.com', 'phc_secret1', 'password=hunter2', 'db://user:hunter7@host']) {
+    for (let at = 3_950; at < 4_010; at++) {
+      const text = redactText(`${'x'.repeat(at)} ${secret} and more`);
+      t.notMatch(text, /ann|phc|hunt/, `${secret} at ${at}`);
+      t.ok(text.length < 4_050);
+    }
   }
 });
 

@@ -14,13 +14,13 @@ import { asTeamId, asToken } from '../../src/event/ids.ts';
 import type { RefusalReason } from '../../src/event/outcome.ts';
 import { UNRESTRICTED } from '../../src/event/restriction.ts';
 import { newEventUuid } from '../../src/ids.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { Metrics } from '../../src/metrics.ts';
 import { openEmbeddedLog } from '../../src/storage/embedded/log.ts';
 import { type AppendRecord, LogUnavailableError } from '../../src/storage/event-log.ts';
 import { DEV_PROJECT } from '../../src/storage/postgres/projects.ts';
 import type { Team } from '../../src/storage/team-store.ts';
 import { INGESTION_TOPIC } from '../../src/storage/topics.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import type { Finding } from './accounts.ts';
 import { judgeAnswers } from './judge.ts';
 import { makeInput } from './make.ts';
@@ -66,7 +66,7 @@ async function fullLog(dir: string, seed: number): Promise<Seen> {
     dir,
     partitions: 1,
     clock: systemClock,
-    logger: silentLogger,
+    logger: quietLogger,
     limits: { bytesMax: LOG_BYTES_MAX },
   });
   const capture = await openDoor(log);
@@ -94,7 +94,7 @@ async function awayLog(dir: string, seed: number): Promise<Seen> {
     record: async () => {},
     clock: systemClock,
     metrics: new Metrics(),
-    logger: silentLogger,
+    logger: quietLogger,
   });
   const capture = await openDoor(spool.log);
   try {
@@ -151,7 +151,7 @@ function openDoor(log: Appender): Promise<Capture> {
     newUuid: newEventUuid,
     trustedProxies: ['127.0.0.0/8'],
     metrics: new Metrics(),
-    logger: silentLogger,
+    logger: quietLogger,
   });
 }
 

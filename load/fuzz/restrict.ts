@@ -1,11 +1,11 @@
 /** What the operator of a project does before the run: the door drops the events of one distinct id. */
 import { sleep, systemClock } from '../../src/clock.ts';
 import { asTeamId } from '../../src/event/ids.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { readRunning } from '../../src/storage/embedded/data-dir.ts';
 import { openPostgres } from '../../src/storage/postgres/pool.ts';
 import { DEV_PROJECT } from '../../src/storage/postgres/projects.ts';
 import { restrict } from '../../src/storage/postgres/restrictions.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import type { System } from '../support/system.ts';
 import { RESTRICTED_ID } from './directed.ts';
 
@@ -16,7 +16,7 @@ const POLL_MS = 100;
 export async function restrictOne(system: System): Promise<void> {
   const url = (await readRunning(system.dataDir))?.postgresUrl;
   if (url === undefined) throw new Error('the system has no Postgres of its own');
-  const postgres = openPostgres({ url, logger: silentLogger });
+  const postgres = openPostgres({ url, logger: quietLogger });
   try {
     await restrict(postgres, asTeamId(DEV_PROJECT.id), { restriction: 'drop', distinctId: RESTRICTED_ID });
   } finally {

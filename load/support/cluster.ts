@@ -7,7 +7,6 @@ import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../src/clock.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { Metrics } from '../../src/metrics.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/storage/embedded/postgres-server.ts';
 import type { EventLog } from '../../src/storage/event-log.ts';
@@ -16,6 +15,7 @@ import { openPostgres, type Postgres } from '../../src/storage/postgres/pool.ts'
 import type { Topic } from '../../src/storage/topics.ts';
 import { type KafkaBroker, startKafka } from '../../tools/kafka/broker.ts';
 import { plainConnection } from '../../tools/kafka/connection.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import { System } from './system.ts';
 import { PostgresProxy } from './torture-proxy.ts';
 
@@ -77,7 +77,7 @@ export class Cluster {
     workers: readonly System[],
   ) {
     this.#stores = stores;
-    this.postgres = openPostgres({ url: stores.server.url, logger: silentLogger });
+    this.postgres = openPostgres({ url: stores.server.url, logger: quietLogger });
     this.proxies = stores.proxies;
     this.log = stores.log;
     this.capture = systems.capture;
@@ -93,7 +93,7 @@ export class Cluster {
     await chmod(folder, 0o755);
     const [broker, server] = await Promise.all([
       options.kafkaHosts === undefined ? startKafka({ dir: join(folder, 'kafka') }) : undefined,
-      startEmbeddedPostgres({ dir: join(folder, 'postgres'), logger: silentLogger }),
+      startEmbeddedPostgres({ dir: join(folder, 'postgres'), logger: quietLogger }),
     ]);
     const hosts = options.kafkaHosts ?? broker?.hosts ?? '';
     const prefix = `faults-${randomBytes(4).toString('hex')}-`;
@@ -132,7 +132,7 @@ export class Cluster {
       prefix,
       partitions: options.partitions,
       clock: systemClock,
-      logger: silentLogger,
+      logger: quietLogger,
       metrics: new Metrics(),
     });
     return new Cluster(

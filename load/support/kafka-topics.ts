@@ -1,10 +1,10 @@
 /** What an operator does to topics behind the system's back. */
 import { LIMITS } from '../../src/limits.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { createClient } from '../../src/storage/kafka/connect.ts';
 import { plainConnection } from '../../tools/kafka/connection.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 
-const adminOf = (hosts: string) => createClient(plainConnection(hosts), LIMITS.kafka, silentLogger).admin();
+const adminOf = (hosts: string) => createClient(plainConnection(hosts), LIMITS.kafka, quietLogger).admin();
 
 /** What retention does: records below `offset` are gone. */
 export async function deleteRecords(

@@ -142,7 +142,7 @@ export class System {
 
   /** Every line of the log that is no JSON: what wrote it was not the logger. */
   async strayLines(): Promise<readonly string[]> {
-    const log = await readFile(join(this.#folder, 'system.log'), 'utf8').catch(() => '');
+    const log = await readFile(this.#logFile, 'utf8').catch(() => '');
     const lines = log.split('\n').slice(0, -1);
     return lines.filter((line) => line !== '' && !(line.startsWith('{') && line.endsWith('}')));
   }

@@ -2,9 +2,9 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLogger } from '../../src/logger.ts';
 import { startEmbeddedPostgres } from '../../src/storage/embedded/postgres-server.ts';
 import { startKafka } from '../../tools/kafka/broker.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import { bringUp } from './cluster.ts';
 import { System } from './system.ts';
 
@@ -33,7 +33,7 @@ export async function startThree(
   try {
     const broker = await startKafka({ dir: join(folder, 'kafka'), report });
     ends.push(() => broker.kill());
-    const postgres = await startEmbeddedPostgres({ dir: join(folder, 'postgres'), logger: silentLogger });
+    const postgres = await startEmbeddedPostgres({ dir: join(folder, 'postgres'), logger: quietLogger });
     ends.push(() => postgres.stop());
     const shared = {
       KAFKA_HOSTS: broker.hosts,

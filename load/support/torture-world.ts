@@ -6,11 +6,11 @@ import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { sleep, systemClock } from '../../src/clock.ts';
-import { silentLogger } from '../../src/logger.ts';
 import { readRunning } from '../../src/storage/embedded/data-dir.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/storage/embedded/postgres-server.ts';
 import { openPostgres, type Postgres } from '../../src/storage/postgres/pool.ts';
 import { STORE_FOLDERS } from '../../src/stores.ts';
+import { quietLogger } from '../../tools/suite-logs.ts';
 import { seededRandom } from './random.ts';
 import { System } from './system.ts';
 import { type Attempt, TortureClient } from './torture-client.ts';
@@ -60,7 +60,7 @@ export class World {
   ) {
     this.system = system;
     this.proxy = proxy;
-    this.postgres = openPostgres({ url: server.url, logger: silentLogger });
+    this.postgres = openPostgres({ url: server.url, logger: quietLogger });
     this.#server = server;
     this.#folder = folder;
     const { postgres, follower } = this;
@@ -84,7 +84,7 @@ export class World {
     const folder = await mkdtemp(join(tmpdir(), 'tributary-torture-'));
     // As root, PostgreSQL runs as another user, who has to reach its folder.
     await chmod(folder, 0o755);
-    const server = await startEmbeddedPostgres({ dir: join(folder, 'postgres'), logger: silentLogger });
+    const server = await startEmbeddedPostgres({ dir: join(folder, 'postgres'), logger: quietLogger });
     const target = new URL(server.url);
     const proxy = await PostgresProxy.open(target);
     target.port = String(proxy.port);

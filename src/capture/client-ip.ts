@@ -31,10 +31,17 @@ export function clientIp(trustedProxies: readonly string[]): ClientIp {
 }
 
 function addRange(list: BlockList, range: string): void {
-  const [address = '', prefix] = range.trim().split('/');
+  const [address = '', prefix, ...rest] = range.trim().split('/');
   const bitsMax = isIP(address) === 6 ? 128 : 32;
   const bits = prefix === undefined ? bitsMax : Number(prefix);
-  if (isIP(address) === 0 || prefix === '' || !Number.isInteger(bits) || bits < 0 || bits > bitsMax) {
+  if (
+    isIP(address) === 0 ||
+    prefix === '' ||
+    rest.length > 0 ||
+    !Number.isInteger(bits) ||
+    bits < 0 ||
+    bits > bitsMax
+  ) {
     throw new Error(
       `TRUSTED_PROXIES: ${JSON.stringify(range)} is neither an address nor a CIDR like 10.0.0.0/8`,
     );

@@ -6,6 +6,7 @@ import { openApi } from '../capture/api/open-api.ts';
 import { parseUuid } from '../event/ids.ts';
 import { LIMITS } from '../limits.ts';
 import type { Logger } from '../logger.ts';
+import { redactText } from '../redact.ts';
 import { QueryRefusedError } from '../storage/clickhouse-port.ts';
 import { denied } from './access.ts';
 import { readBody } from './body.ts';
@@ -76,7 +77,8 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
           { path: request.url?.split('?')[0], error: String(error) },
           'the console could not answer',
         );
-        send(response, { status: 500, body: `${error instanceof Error ? error.message : error}\n` });
+        const text = redactText(error instanceof Error ? error.message : String(error));
+        send(response, { status: 500, body: `${text}\n` });
       },
     );
   });
@@ -235,7 +237,7 @@ function checksAnswer(checks: readonly Check[]): Answer {
   const failed = checks.filter(({ ok }) => !ok);
   const lines = (failed.length > 0 ? failed : checks).map(
     ({ name, ok, detail }) =>
-      `${name}: ${ok ? 'ok' : 'failed'}${detail === undefined ? '' : ` (${detail})`}\n`,
+      `${name}: ${ok ? 'ok' : 'failed'}${detail === undefined ? '' : ` (${redactText(detail)})`}\n`,
   );
   return { status: failed.length > 0 ? 503 : 200, body: lines.join('') };
 }

@@ -3,6 +3,7 @@ import { type Cancel, type Clock, within } from '../clock.ts';
 import { LIMITS } from '../limits.ts';
 import type { Logger } from '../logger.ts';
 import { ENGINE_STAGE } from '../storage/clickhouse/kafka-engine.ts';
+import { withoutRows } from '../storage/clickhouse/refusals.ts';
 import type { ClickHouse } from '../storage/clickhouse-port.ts';
 import { INGESTION_TOPIC } from '../storage/topics.ts';
 import type { LoaderState } from './loader.ts';
@@ -69,7 +70,7 @@ export function watchRefusedRows({
     }
     since = start?.next;
     const [fault] = await rowsOf<{ text: string }>(FAULT);
-    trouble = fault?.text;
+    trouble = fault && withoutRows(fault.text);
   };
 
   const run = async (): Promise<void> => {

@@ -97,7 +97,16 @@ t.test('what is no address ends the chain at the last one that is', async (t) =>
 });
 
 t.test('a setting that is neither an address nor a CIDR is refused and named', async (t) => {
-  for (const range of ['10.0.0.0/33', '10.0.0', 'proxy.example', '::1/129', '10.0.0.0/', '', '10.0.0.0/-1'])
+  for (const range of [
+    '10.0.0.0/33',
+    '10.0.0',
+    'proxy.example',
+    '::1/129',
+    '10.0.0.0/',
+    '',
+    '10.0.0.0/-1',
+    '10.0.0.0/8/9',
+  ])
     t.throws(
       () => clientIp([range]),
       { message: `TRUSTED_PROXIES: ${JSON.stringify(range)} is neither` },

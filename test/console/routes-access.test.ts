@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { request } from 'node:http';
 import t, { type Test } from 'tap';
 import { type ConsoleSources, ROUTES, type Route, startConsole } from '../../src/console/server.ts';
@@ -47,12 +48,31 @@ async function start(t: Test, token: string | undefined) {
   return console.port;
 }
 
-function statusOf(port: number, route: Route, headers: Record<string, string>): Promise<number> {
+/** What the sockets of this process's servers say of their peers, who all are on this machine. */
+let peer = '127.0.0.1';
+const CHANNEL = 'net.server.socket';
+function disguise(message: unknown): void {
+  if (typeof message !== 'object' || message === null || !('socket' in message)) return;
+  Object.defineProperty(message.socket, 'remoteAddress', { value: peer });
+}
+subscribe(CHANNEL, disguise);
+t.teardown(() => unsubscribe(CHANNEL, disguise));
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+function ask(port: number, route: Route, headers: Record<string, string>): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const asked = request({ host: '127.0.0.1', port, path: route.path, method: route.method, headers });
+    const { path, method } = route;
+    const asked = request({ host: '127.0.0.1', port, path, method, headers, agent: false });
     asked.on('response', (response) => {
-      response.resume();
-      response.on('end', () => resolve(response.statusCode ?? 0));
+      let body = '';
+      response.setEncoding('utf8').on('data', (text: string) => {
+        body += text;
+      });
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
     });
     asked.on('error', reject);
     asked.end(route.method === 'POST' ? 'SELECT 1' : undefined);
@@ -78,24 +98,34 @@ const HOSTS = [
   '127.0.0.1.evil.example',
 ];
 const HOSTS_OF_THIS_MACHINE = 3;
+const PEERS = ['127.0.0.1', '::ffff:127.0.0.1', '10.0.0.7', '::ffff:10.0.0.7', '2001:db8::7'];
+const PEERS_OF_THIS_MACHINE = 2;
 const BEARERS = [undefined, 'Bearer', `Bearer ${WRONG}`, `Basic ${TOKEN}`, `Bearer ${TOKEN}`];
 
-t.test('each route, with and without a token, under each name and with each Authorization', async (t) => {
-  for (const token of [undefined, TOKEN]) {
-    const port = await start(t, token);
-    for (const route of ROUTES) {
-      for (const [index, host] of HOSTS.entries()) {
-        for (const authorization of BEARERS) {
-          const headers = { host, ...(authorization === undefined ? {} : { authorization }) };
-          const status = await statusOf(port, route, headers);
-          const isRight =
-            token === undefined ? index < HOSTS_OF_THIS_MACHINE : authorization === `Bearer ${TOKEN}`;
-          const refused = token === undefined ? 403 : 401;
-          const expected = OPEN.includes(route.path) || isRight ? 'shown' : refused;
-          const found = [401, 403].includes(status) ? status : 'shown';
-          t.equal(found, expected, `${route.path} ${token ? 'token' : 'none'} ${host} ${authorization}`);
+t.test(
+  'each route, from each peer, with and without a token, under each name, with each Authorization',
+  async (t) => {
+    for (const token of [undefined, TOKEN]) {
+      const port = await start(t, token);
+      for (const route of ROUTES) {
+        for (const [from, address] of PEERS.entries()) {
+          peer = address;
+          for (const [index, host] of HOSTS.entries()) {
+            for (const authorization of BEARERS) {
+              const headers = { host, ...(authorization === undefined ? {} : { authorization }) };
+              const { status, body } = await ask(port, route, headers);
+              const isHere = from < PEERS_OF_THIS_MACHINE && index < HOSTS_OF_THIS_MACHINE;
+              const isRight = token === undefined ? isHere : authorization === `Bearer ${TOKEN}`;
+              const refused = token === undefined ? 403 : 401;
+              const expected = OPEN.includes(route.path) || isRight ? 'shown' : refused;
+              const found = [401, 403].includes(status) ? status : 'shown';
+              const name = `${route.path} ${token ? 'token' : 'none'} ${address} ${host} ${authorization}`;
+              t.equal(found, expected, name);
+              if (found !== 'shown') t.match(body, 'CONSOLE_TOKEN', 'it says what to do');
+            }
+          }
         }
       }
     }
-  }
-});
+  },
+);

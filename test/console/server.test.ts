@@ -5,6 +5,7 @@ import type { Check } from '../../src/console/checks.ts';
 import { type Console, type ConsoleSources, startConsole } from '../../src/console/server.ts';
 import { asDistinctId, asEventUuid } from '../../src/event/ids.ts';
 import { LIMITS } from '../../src/limits.ts';
+import { silentLogger } from '../../src/logger.ts';
 import { QueryRefusedError } from '../../src/storage/clickhouse-port.ts';
 import { quietLogger } from '../../tools/suite-logs.ts';
 
@@ -49,7 +50,12 @@ const SOURCES: ConsoleSources = {
   },
 };
 
-async function startTest(t: Test, sources: Partial<ConsoleSources> = {}, token?: string): Promise<Console> {
+async function startTest(
+  t: Test,
+  sources: Partial<ConsoleSources> = {},
+  token?: string,
+  logger = quietLogger,
+): Promise<Console> {
   const console = await startConsole({
     host: '127.0.0.1',
     port: 0,
@@ -57,7 +63,7 @@ async function startTest(t: Test, sources: Partial<ConsoleSources> = {}, token?:
     roles: ['capture', 'worker', 'loader'],
     captureUrl: 'http://127.0.0.1:8000',
     sources: { ...SOURCES, ...sources },
-    logger: quietLogger,
+    logger,
   });
   t.teardown(() => console.close());
   return console;
@@ -123,6 +129,22 @@ t.test('/_health and /_ready answer 503 with what has failed, and only that', as
   for (const path of ['/_health', '/_ready']) {
     t.same(await ask(console, path), { status: 503, body: 'loader: failed (its loop has stopped)\n' });
   }
+});
+
+t.test('what is open to all says what is wrong without passwords, tokens and mail addresses', async (t) => {
+  const said = 'postgres://ann:hidden@db/x: b@example.com of phc_abc';
+  const told = 'postgres://***@db/x: ***@*** of ph*_***';
+  const failed: Check[] = [{ name: 'worker', ok: false, detail: said }];
+  const sources = {
+    health: () => failed,
+    ready: async () => failed,
+    books: () => Promise.reject(new Error(said)),
+  };
+  // What is planted here would be found in the logs: there it is the logger that takes it out.
+  const console = await startTest(t, sources, undefined, silentLogger);
+  t.same(await ask(console, '/_health'), { status: 503, body: `worker: failed (${told})\n` });
+  t.same(await ask(console, '/_ready'), { status: 503, body: `worker: failed (${told})\n` });
+  t.same(await ask(console, '/_ledger'), { status: 500, body: `${told}\n` });
 });
 
 t.test('/sql asks the database that is named, and passes on its refusal', async (t) => {

@@ -1,7 +1,7 @@
 import kafkajs from 'kafkajs';
 import t from 'tap';
 import { INGESTION_TOPIC } from '../../src/storage/topics.ts';
-import { quietLogger } from '../../tools/suite-logs.ts';
+import { heardLogger } from '../../tools/suite-logs.ts';
 import { makeRecord, offsetsOf, Reader, until } from '../support/event-log.ts';
 import { kafkaHosts } from '../support/kafka.ts';
 import { newPrefix, openLogOn } from '../support/kafka-log.ts';
@@ -82,7 +82,7 @@ void t.test('a topic that refuses records of times to come is warned of, with wh
   const configEntries = [{ name: 'message.timestamp.after.max.ms', value: '3600000' }];
   await createTopic(admin, { topic: `${prefix}${INGESTION_TOPIC}`, numPartitions: 1, configEntries });
   const warnings: Readonly<Record<string, unknown>>[] = [];
-  const logger = { ...quietLogger, warn: (fields: object) => void warnings.push({ ...fields }) };
+  const logger = heardLogger({ warn: (fields) => void warnings.push({ ...fields }) });
   await openLogOn(t, hosts, { prefix, logger });
   t.match(warnings, [
     {

@@ -1,9 +1,8 @@
 import fc from 'fast-check';
 import t from 'tap';
-import type { Logger } from '../../src/logger.ts';
 import type { EventLog } from '../../src/storage/event-log.ts';
 import { INGESTION_TOPIC, type Topic } from '../../src/storage/topics.ts';
-import { quietLogger } from '../../tools/suite-logs.ts';
+import { heardLogger } from '../../tools/suite-logs.ts';
 import { ManualClock, makeFolder, openLog } from '../support/embedded-log.ts';
 import { makeRecord, Reader, until } from '../support/event-log.ts';
 
@@ -136,7 +135,7 @@ void t.test('what everybody is past is kept for a time, and up to a size', async
 
 void t.test('a topic that nobody has ever read is kept, and the log says so once', async (t) => {
   const warnings: string[] = [];
-  const logger: Logger = { ...quietLogger, warn: (_, message) => void warnings.push(message) };
+  const logger = heardLogger({ warn: (_, message) => void warnings.push(message) });
   const clock = new ManualClock();
   const limits = { retainedMs: 0, retainedBytesMax: 0, retentionEveryMs: EVERY_MS };
   const log = await openLog(t, { dir: await makeFolder(t), clock, logger, limits });

@@ -9,7 +9,7 @@ import { createProject, setProject } from '../../src/storage/postgres/projects.t
 import { restrict, unrestrict } from '../../src/storage/postgres/restrictions.ts';
 import { createTeamStore } from '../../src/storage/postgres/teams.ts';
 import type { TeamStore } from '../../src/storage/team-store.ts';
-import { quietLogger } from '../../tools/suite-logs.ts';
+import { heardLogger, quietLogger } from '../../tools/suite-logs.ts';
 import { withPostgres } from '../support/postgres.ts';
 
 const TOKEN = asToken('phc_known');
@@ -209,7 +209,7 @@ t.test(
     const clock = { ...systemClock, monotonic: () => nowMs };
     const warned: object[] = [];
     const warn = (fields: object): void => void warned.push(fields);
-    const teams = createTeamStore(postgres, clock, { ...quietLogger, warn });
+    const teams = createTeamStore(postgres, clock, heardLogger({ warn }));
     for (; nowMs < 30_000; nowMs += 5_000) {
       const restrictions = (await teams.byToken(TOKEN))?.restrictions;
       t.same(restrictions, { ofAll: new Set(), ofIds: new Map([['bot', new Set(['drop'])]]) });

@@ -134,6 +134,7 @@ export async function run(program: string, args: readonly string[], settings: En
   const timer = setTimeout(() => child.kill('SIGKILL'), READY_TIMEOUT_MS);
   const [code] = await once(child, 'close');
   clearTimeout(timer);
+  if (args === START) keepLog(output.stdout + output.stderr);
   return { code, ...output, elapsedMs: performance.now() - begun };
 }
 
@@ -153,13 +154,12 @@ export async function startSystem(t: Test, dataDir: string, settings: Environmen
   });
   const log: LogLine[] = [];
   const output = { stdout: '', stderr: '' };
-  const closed = once(child, 'close');
+  const closed = once(child, 'close').finally(() => keepLog(output.stderr));
   t.teardown(async () => {
     if (!hasEnded(child)) await end(child, 'SIGTERM', closed);
   });
   child.stderr.on('data', (chunk) => {
     output.stderr += chunk;
-    keepLog(String(chunk));
   });
   const ready = await new Promise<LogLine>((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error('the system is not ready in time')), READY_TIMEOUT_MS);

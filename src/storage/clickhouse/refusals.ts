@@ -43,7 +43,7 @@ export function hasEnded(error: unknown): boolean {
   return error instanceof Error && error.message.includes('shutting down due to a fatal error');
 }
 
-/** What ClickHouse says of a failed insert, for logs and `/_ready`: without what it quotes, which may be rows. */
+/** What ClickHouse says of an insert or a Kafka table that failed, for logs and `/_ready`: without what it quotes, which may be rows. */
 export function withoutRows(message: string): string {
   return message.replace(/['"][\s\S]*['"]|['"\n][\s\S]*/g, '…');
 }
