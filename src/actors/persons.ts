@@ -171,9 +171,9 @@ export class Persons {
   #rest(handle: PersonHandle, persons: readonly Person[]): void {
     for (const person of persons) {
       const heard = this.#heard.get(person.uuid);
-      const resting = person === handle.begun?.person ? handle.begun.resting : restingOf(person);
-      if (heard === undefined || isAsNew(resting, { version: heard }))
-        this.#resting.set(person.uuid, resting);
+      if (heard !== undefined && !isAsNew(person, { version: heard })) continue;
+      const before = person === handle.begun?.person ? handle.begun.resting : undefined;
+      this.#resting.set(person.uuid, before ?? restingOf(person));
     }
     this.#end(handle);
   }
