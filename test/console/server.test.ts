@@ -225,24 +225,6 @@ t.test('with a token, data is shown to whoever bears it', async (t) => {
   t.equal((await ask(console, '/_health')).status, 200, 'health needs none');
 });
 
-t.test('what shows data asks who it is for, and nothing else does', async (t) => {
-  const console = await startTest(t, {}, 'a-long-secret');
-  const answers = {
-    '/': 200,
-    '/_health': 200,
-    '/_ready': 200,
-    '/_metrics': 200,
-    '/_ledger': 200,
-    '/_held?event=none': 401,
-    '/_dead_letters': 401,
-    '/nowhere': 404,
-  };
-  for (const [path, status] of Object.entries(answers))
-    t.equal((await ask(console, path)).status, status, path);
-  for (const path of ['/sql', '/_dead_letters/replay'])
-    t.equal((await ask(console, path, { body: '{}' })).status, 401, path);
-});
-
 t.test('a port in use rejects', async (t) => {
   const { port } = await startTest(t);
   await t.rejects(
