@@ -11,6 +11,7 @@ import type { Parts } from '../src/parts.ts';
 import type { Aside, Benchmark, Contest, Cost } from './benchmark.ts';
 import type { CrowdOrder, Visited, Visits } from './crowd-process.ts';
 import { ask, startChild } from './measured-child.ts';
+import { type Pause, watchPauses } from './pauses.ts';
 import { startDatabase, startPostgres, tempDir } from './stores.ts';
 
 const MANY = 1_000_000;
@@ -37,16 +38,18 @@ async function startContest(parts: Parts): Promise<Contest> {
     const order: CrowdOrder = { dir: folder, databaseUrl: url };
     const child = await startChild(parts, 'crowd-process.ts', JSON.stringify(order));
     await once(child, 'message');
+    const pauses = watchPauses();
     const begun = await ask<Visited>(child, { fresh: persons, returning: 0 } satisfies Visits);
-    return () => round(child, begun, persons);
+    const idle = pauses();
+    return () => round(child, begun, idle, persons);
   };
   const floor = await startCrowd('few', FEW);
   const ours = await startCrowd('many', MANY);
   return { ours, floor };
 }
 
-/** `begun`: when its persons came for the first time. */
-async function round(child: ChildProcess, begun: Visited, persons: number): Promise<Cost> {
+/** `begun`: when its persons came for the first time. `idle`: the longest pause of this process meanwhile. */
+async function round(child: ChildProcess, begun: Visited, idle: Pause, persons: number): Promise<Cost> {
   const visited = await ask<Visited>(child, ROUND);
   const aside = (what: string, value: number, unit: string): Aside => ({ what, value, unit });
   return {
@@ -56,6 +59,7 @@ async function round(child: ChildProcess, begun: Visited, persons: number): Prom
       aside('all persons for the first time', (persons * 1_000) / begun.elapsedMs, 'events/s'),
       aside('longest pause meanwhile, by the clock', begun.pause.elapsedMs, 'ms'),
       aside('longest pause meanwhile, CPU time of it', begun.pause.cpuMs, 'ms'),
+      aside('longest pause of an idle process meanwhile', idle.elapsedMs, 'ms'),
       aside('memory alive after them', begun.memoryMiB, 'MiB'),
     ],
   };

@@ -184,11 +184,11 @@ export const LIMITS = {
     inFlightBytesMax: 128 * MIB,
     /** Events waiting for one person; past it the partition is paused. */
     inFlightPerPersonMax: 500,
-    /** Events whose ids are looked up and that are dispatched together. */
-    dispatchEntriesMax: 1_000,
+    /** Events whose ids are looked up together, and that are dispatched in one turn of the event loop. */
+    dispatchEntriesMax: 250,
     flushEventsMax: 1_000,
-    /** Events that are folded in one turn of the event loop. */
-    foldTurnEventsMax: 100,
+    /** Events that are folded, or settled after a save, in one turn of the event loop. */
+    turnEventsMax: 100,
     /** Held events that went on by time or memory and have no row yet; past it others that are due wait. */
     releasedInFlightMax: 2_000,
     /** Held ids that are due within the same time of this length share a timer. */

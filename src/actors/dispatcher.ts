@@ -1,13 +1,14 @@
 /**
- * Decides, in log order, whose each event is, and puts the events of one poll into their persons' mailboxes, one
- * slice for each. Reads what it does not know first, for a whole poll at once: no other reads happen on the way.
+ * Decides, in log order, whose each event is, and puts the events of one round into their persons' mailboxes, one
+ * slice for each. Reads what it does not know first, for a whole round at once: no other reads happen on the way.
  *
  * Modes: idle       nothing waits
- *        reading   what the next events need is being looked up
+ *        reading   what the next events need is being looked up, or they have the next turn of the event loop
  *        redoing   unsaved work is being taken back; nothing is dispatched until it is
  *        closed     the session is over
  * Moves: idle → reading → idle, redoing · idle → redoing → reading, idle · any → closed
  */
+import { type Clock, sleep } from '../clock.ts';
 import { isHoldable } from '../person/hold-rule.ts';
 import { type Entry, inLogOrder, type Reached, type Routed } from './entry.ts';
 import type { Flushed } from './flusher.ts';
@@ -34,7 +35,8 @@ export interface DispatcherOptions extends LookupOptions, Omit<RouterOptions, 'l
   readonly persons: Persons;
   readonly groups: Groups;
   readonly hold: Hold;
-  /** Entries of one round. */
+  readonly clock: Clock;
+  /** Entries of one round, and of one turn of the event loop. */
   readonly entriesMax: number;
   /** Its unsaved work is being taken back. */
   readonly onRedo: (handle: PersonHandle) => void;
@@ -169,11 +171,7 @@ export class Dispatcher {
         const reading = this.#lookup.read(round.filter(isEntry));
         if (reading !== undefined) {
           await reading;
-          if (this.#life.is('closed')) return;
-          if (this.#surrendering.size > 0) {
-            this.#life.move('redoing');
-            return;
-          }
+          if (!this.#goesOn()) return;
           // While it was read, a save may have pushed a person out of the cache: look again.
           continue;
         }
@@ -187,9 +185,21 @@ export class Dispatcher {
       this.#queue.splice(0, round.length);
       if (rest.length === 0) this.#lookup.forget();
       else this.#queue = [...rest, ...this.#queue];
+      if (this.#queue.length > 0) {
+        await sleep(this.#options.clock, 0);
+        if (!this.#goesOn()) return;
+      }
     }
     this.#life.move('idle');
     for (const resolve of this.#onIdle.splice(0)) resolve();
+  }
+
+  /** After other things had their turn. */
+  #goesOn(): boolean {
+    if (this.#life.is('closed')) return false;
+    if (this.#surrendering.size === 0) return true;
+    this.#life.move('redoing');
+    return false;
   }
 
   #nextRound(): (Entry | Reached)[] {

@@ -6,17 +6,18 @@
  *        waiting   something waits for company, until the linger is over
  *        blocked   a save is due, but the outbox is full
  *        gathering the persons hand over, and what they hand over is folded
- *        saving    one transaction is under way
+ *        saving    one transaction is under way, or what it gave is being settled
  *        closed    the session is over
  * Moves: idle → waiting → blocked → gathering → saving → idle, waiting; any → closed
  */
-import { type Cancel, type Clock, sleep } from '../clock.ts';
+import type { Cancel, Clock } from '../clock.ts';
 import type { PersonWork, Saved } from '../storage/person-store.ts';
 import type { Routed } from './entry.ts';
 import { InvariantError, invariant, Lifecycle, type Moves } from './lifecycle.ts';
 import type { Folding } from './person-actor.ts';
 import { leaderOf, type PersonHandle } from './persons.ts';
 import { type FoldedPart, type SavedPart, saveAll } from './save-all.ts';
+import { Turn } from './turn.ts';
 
 type Mode = 'idle' | 'waiting' | 'blocked' | 'gathering' | 'saving' | 'closed';
 const MOVES: Moves<Mode> = {
@@ -55,8 +56,8 @@ export interface FlusherOptions {
   readonly save: (works: readonly PersonWork[]) => Promise<readonly Saved[]>;
   /** Calls back, once, when the outbox has room for another batch. */
   readonly whenRoom: (proceed: () => void) => void;
-  /** In the order of the saves. */
-  readonly onSaved: (flushed: readonly Flushed[]) => void;
+  /** In the order of the saves; the next one begins once it is done. */
+  readonly onSaved: (flushed: readonly Flushed[]) => Promise<void>;
   /** What was believed of these persons is wrong: their unsaved work has to be redone. */
   readonly onBroken: (handles: readonly PersonHandle[]) => void;
   /** A save failed, or its outcome is unknown: replay. */
@@ -118,10 +119,10 @@ export class Flusher {
   #wait(): void {
     const { clock, lingerMs } = this.#options;
     this.#life.move('waiting');
-    // What came while a save was under way has waited for company by then.
-    const leftMs = this.#sinceMs + lingerMs - clock.monotonic();
-    if (this.#isFull) this.#due();
-    else this.#cancelLinger = clock.after(Math.max(0, leftMs), () => this.#due());
+    // What came while a save was under way has waited for company by then. Never at once: this turn of the event loop has
+    // settled a save, or dispatched what fills one.
+    const leftMs = this.#isFull ? 0 : this.#sinceMs + lingerMs - clock.monotonic();
+    this.#cancelLinger = clock.after(Math.max(0, leftMs), () => this.#due());
   }
 
   #due(): void {
@@ -172,16 +173,14 @@ export class Flusher {
   async #fold(foldings: readonly { handle: PersonHandle; folding: Folding }[]): Promise<void> {
     const { clock, turnEventsMax, onFailure } = this.#options;
     const parts: FoldedOf[] = [];
-    let events = 0;
+    // This turn has brought all of them together.
+    const turn = new Turn(clock, turnEventsMax, turnEventsMax);
     try {
       for (const { handle, folding } of foldings) {
-        if (events >= turnEventsMax) {
-          await sleep(clock, 0);
-          events = 0;
-        }
+        if (turn.isOver) await turn.next();
         if (this.#life.is('closed')) return;
         parts.push({ handle, routed: folding.routed, work: folding.fold() });
-        events += folding.routed.length;
+        turn.add(folding.routed.length);
       }
     } catch (cause) {
       // Whatever an event has in it: a fold does not throw.
@@ -213,7 +212,8 @@ export class Flusher {
         broken.push(handle);
       } else flushed.push({ handle, routed, saved });
     });
-    onSaved(flushed);
+    await onSaved(flushed);
+    if (this.#life.is('closed')) return;
     if (broken.length > 0) onBroken(broken);
 
     if (this.#dirty.size > 0) this.#wait();

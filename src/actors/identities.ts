@@ -2,18 +2,18 @@
  * Which person a distinct id belongs to, as far as this process knows. What unsaved work stands on is kept whatever
  * the bound says, and changes only by that work's own save or redo.
  */
-import { LRUCache } from 'lru-cache';
-import type { PersonUuid } from '../event/ids.ts';
+import { asPersonUuid, type PersonUuid } from '../event/ids.ts';
+import { TextCache } from '../off-heap/text-cache.ts';
 import type { Identity } from '../storage/person-store.ts';
 import type { IdNews } from './tail.ts';
 
 export type Belief = { readonly kind: 'person'; readonly uuid: PersonUuid } | { readonly kind: 'nobody' };
 
 const NOBODY: Belief = { kind: 'nobody' };
-/** In the cache, which has no object for each id. */
+/** In the cache: nobody has the id. */
 const NO_UUID = '';
-/** Map entry, list entry, strings' headers: measured on Node 20. */
-const ENTRY_OVERHEAD_BYTES = 250;
+/** Two UUIDs and the number of the project have their place in one. */
+const BLOCK_BYTES = 80;
 
 interface Pin {
   readonly belief: Belief;
@@ -28,13 +28,12 @@ interface Pin {
 export class Identities {
   /** Ids that unsaved work stands on, or that it gives a person. */
   readonly #pins = new Map<string, Pin>();
-  readonly #known: LRUCache<string, PersonUuid | typeof NO_UUID>;
+  #known: TextCache;
+  readonly #bytesMax: number;
 
   constructor(bytesMax: number) {
-    this.#known = new LRUCache({
-      maxSize: bytesMax,
-      sizeCalculation: (_uuid, key) => key.length + ENTRY_OVERHEAD_BYTES,
-    });
+    this.#bytesMax = bytesMax;
+    this.#known = noneKnown(bytesMax);
   }
 
   /** `undefined`: Postgres has to be asked. */
@@ -43,7 +42,7 @@ export class Identities {
     const pin = this.#pins.get(key);
     if (pin) return pin.belief;
     const known = this.#known.get(key);
-    return known === undefined ? undefined : beliefIn(known || undefined);
+    return known === undefined ? undefined : beliefIn(uuidOf(known));
   }
 
   /** Read from Postgres. What unsaved work stands on stays as it is. */
@@ -81,7 +80,7 @@ export class Identities {
 
   /** Any id may lead elsewhere by now: it is read again when it is needed. */
   distrust(): void {
-    this.#known.clear();
+    this.#known = noneKnown(this.#bytesMax);
     for (const pin of this.#pins.values()) pin.isDoubted = true;
   }
 
@@ -91,7 +90,7 @@ export class Identities {
     const pin = this.#pins.get(key);
     if (pin && (pin.heard === undefined || pin.heard.version < news.version)) pin.heard = news;
     const known = this.#known.peek(key);
-    if (known !== undefined && (known || undefined) !== news.person) this.#known.delete(key);
+    if (known !== undefined && uuidOf(known) !== news.person) this.#known.delete(key);
   }
 
   /** It is read again when it is needed; what unsaved work stands on stays. */
@@ -114,11 +113,15 @@ export class Identities {
   }
 }
 
+const noneKnown = (bytesMax: number) => new TextCache({ bytesMax, blockBytes: BLOCK_BYTES });
+
+const uuidOf = (known: string): PersonUuid | undefined =>
+  known === NO_UUID ? undefined : asPersonUuid(known);
+
 const beliefIn = (person: PersonUuid | undefined): Belief =>
   person === undefined ? NOBODY : { kind: 'person', uuid: person };
 
-/** Joined, so that it is one text, and not a tree of its parts, for as long as it is in a cache. */
-export const identityKey = ({ teamId, distinctId }: Identity): string => [teamId, distinctId].join(':');
+export const identityKey = ({ teamId, distinctId }: Identity): string => `${teamId}:${distinctId}`;
 
 export const uuidIn = (belief: Belief | undefined): PersonUuid | undefined =>
   belief?.kind === 'person' ? belief.uuid : undefined;

@@ -1,17 +1,17 @@
 /**
  * The persons that are known. One with unsaved work has an actor, whatever the bound says. The others rest without one,
- * each as a text (`resting.ts`), as long as they fit; the one that was not needed for the longest goes first. Persons
+ * each as a text outside of V8's heap, as long as they fit; the one that was not needed for the longest goes first. Persons
  * that merges may join share one actor until nothing of them is unsaved.
  */
-import { LRUCache } from 'lru-cache';
 import type { DerivePersonUuid, DistinctId, PersonUuid, TeamId } from '../event/ids.ts';
+import { TextCache } from '../off-heap/text-cache.ts';
 import type { Folded } from '../person/fold.ts';
 import type { Person } from '../person/person.ts';
 import type { ActorRef, ActorSystem } from './actor-system.ts';
 import type { Routed } from './entry.ts';
 import { invariant } from './lifecycle.ts';
 import { type IdBelief, type PersonMessage, personBehaviour, personState } from './person-actor.ts';
-import { type Resting, restingBytes, restingOf, resume } from './resting.ts';
+import { restingOf, resume, versionOf } from './resting.ts';
 import type { PersonNews } from './tail.ts';
 
 export interface PersonHandle {
@@ -31,12 +31,16 @@ export interface PersonHandle {
 
 interface Begun {
   readonly person: Person;
-  readonly resting: Resting | undefined;
+  readonly resting: string | undefined;
 }
+
+/** Most persons fit in a few of them. */
+const BLOCK_BYTES = 256;
 
 export class Persons {
   readonly #active = new Map<PersonUuid, PersonHandle>();
-  readonly #resting: LRUCache<PersonUuid, Resting>;
+  #resting: TextCache;
+  readonly #bytesMax: number;
   /** The newest version of each active person that the log has told of. */
   readonly #heard = new Map<PersonUuid, number>();
   readonly #system: ActorSystem;
@@ -45,10 +49,8 @@ export class Persons {
   constructor(system: ActorSystem, bytesMax: number, derivePersonUuid: DerivePersonUuid) {
     this.#system = system;
     this.#behaviour = personBehaviour(derivePersonUuid);
-    this.#resting = new LRUCache({
-      maxSize: bytesMax,
-      sizeCalculation: restingBytes,
-    });
+    this.#bytesMax = bytesMax;
+    this.#resting = nobodyRests(bytesMax);
   }
 
   has(uuid: PersonUuid): boolean {
@@ -66,15 +68,17 @@ export class Persons {
    */
   activate(teamId: TeamId, uuid: PersonUuid, person: Person | undefined): PersonHandle {
     const active = this.#active.get(uuid);
-    if (active && (person === undefined || active.pending > 0 || isAsNew(active.begun?.person, person))) {
+    if (
+      active &&
+      (person === undefined || active.pending > 0 || isAsNew(active.begun?.person, person.version))
+    ) {
       if (person) this.hear({ uuid, version: person.version });
       return active;
     }
     if (active) this.drop(active);
-    const resting = this.#resting.get(uuid);
-    this.#resting.delete(uuid);
+    const resting = this.#resting.take(uuid);
     const begun =
-      resting && (person === undefined || isAsNew(resting, person))
+      resting !== undefined && (person === undefined || versionOf(resting) >= person.version)
         ? { person: resume(resting), resting }
         : person && { person, resting: undefined };
     const handle = this.#spawn(teamId, uuid, begun);
@@ -91,12 +95,13 @@ export class Persons {
       active.actor.tell({ kind: 'heard', news });
       return;
     }
-    if (!isAsNew(this.#resting.peek(uuid), news)) this.#resting.delete(uuid);
+    const resting = this.#resting.peek(uuid);
+    if (resting !== undefined && versionOf(resting) < version) this.#resting.delete(uuid);
   }
 
   /** Anybody may have been changed elsewhere: who rests is read again, who has unsaved work is looked at by its save. */
   distrust(): void {
-    this.#resting.clear();
+    this.#resting = nobodyRests(this.#bytesMax);
     for (const uuid of this.#active.keys()) this.hear({ uuid, version: Number.POSITIVE_INFINITY });
   }
 
@@ -171,7 +176,7 @@ export class Persons {
   #rest(handle: PersonHandle, persons: readonly Person[]): void {
     for (const person of persons) {
       const heard = this.#heard.get(person.uuid);
-      if (heard !== undefined && !isAsNew(person, { version: heard })) continue;
+      if (heard !== undefined && person.version < heard) continue;
       const before = person === handle.begun?.person ? handle.begun.resting : undefined;
       this.#resting.set(person.uuid, before ?? restingOf(person));
     }
@@ -187,6 +192,8 @@ export class Persons {
   }
 }
 
+const nobodyRests = (bytesMax: number) => new TextCache({ bytesMax, blockBytes: BLOCK_BYTES });
+
 /** Whose actor takes its events by now. */
 export function leaderOf(handle: PersonHandle): PersonHandle {
   let leader = handle;
@@ -194,9 +201,5 @@ export function leaderOf(handle: PersonHandle): PersonHandle {
   return leader;
 }
 
-interface Versioned {
-  readonly version: number;
-}
-
-const isAsNew = (known: Versioned | undefined, other: Versioned): boolean =>
-  known !== undefined && known.version >= other.version;
+const isAsNew = (known: Person | undefined, version: number): boolean =>
+  known !== undefined && known.version >= version;

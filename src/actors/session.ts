@@ -33,6 +33,7 @@ import { type PersonHandle, Persons } from './persons.ts';
 import { type Memory, settle } from './settle.ts';
 import type { News } from './tail.ts';
 import type { Transform } from './transforms.ts';
+import { Turn } from './turn.ts';
 import type { WorkerMetrics } from './worker-metrics.ts';
 
 export type WorkerLimits = { readonly [Name in keyof (typeof LIMITS)['worker']]: number };
@@ -115,7 +116,7 @@ export class Session {
       clock,
       eventsMax: limits.flushEventsMax,
       bytesMax: limits.flushBytesMax,
-      turnEventsMax: limits.foldTurnEventsMax,
+      turnEventsMax: limits.turnEventsMax,
       lingerMs: limits.flushLingerMs,
       foldAgain: ({ work }, believed, routed) =>
         personWork(work.teamId, believed, routed, derivePersonUuid, work.checked),
@@ -133,6 +134,7 @@ export class Session {
       hold: this.#hold,
       derivePersonUuid,
       store,
+      clock,
       entriesMax: limits.dispatchEntriesMax,
       onDelivered: (handle, entries) => this.#delivered(handle, entries),
       onJoined: (source, target) => this.#flusher.joined(source, target),
@@ -354,10 +356,12 @@ export class Session {
     this.#outbox.push(messages.batch);
   }
 
-  #saved(flushed: readonly Flushed[]): void {
+  async #saved(flushed: readonly Flushed[]): Promise<void> {
+    const { clock, limits } = this.#options;
     const messages = this.#messages();
     this.#dispatcher.saved(flushed);
-    const redo = settle(flushed, this.#memory, messages);
+    const redo = await settle(flushed, this.#memory, messages, new Turn(clock, limits.turnEventsMax, 0));
+    if (this.#closed) return;
     this.#options.metrics.saved(flushed);
     if (!messages.isEmpty) this.#outbox.push(messages.batch);
     if (redo.size > 0) this.#dispatcher.redo([...redo]);

@@ -1,4 +1,7 @@
-/** After a save: what was believed becomes what is known, and rows and persons become messages. */
+/**
+ * After a save: what was believed becomes what is known, and rows and persons become messages. To the dispatcher, which
+ * goes on between two turns of it, what is not settled yet is still being saved.
+ */
 import type { DistinctId } from '../event/ids.ts';
 import { groupKey } from '../person/group.ts';
 import type { MovedId } from '../storage/person-store.ts';
@@ -9,6 +12,7 @@ import type { Identities } from './identities.ts';
 import type { Messages } from './messages.ts';
 import { leaderOf, type PersonHandle, type Persons } from './persons.ts';
 import type { SavedPart } from './save-all.ts';
+import type { Turn } from './turn.ts';
 
 export interface Memory {
   readonly identities: Identities;
@@ -17,13 +21,16 @@ export interface Memory {
 }
 
 /** Gives the handles whose unsaved work has to be dispatched anew. */
-export function settle(
+export async function settle(
   flushed: readonly Flushed[],
   memory: Memory,
   messages: Messages,
-): ReadonlySet<PersonHandle> {
+  turn: Turn,
+): Promise<ReadonlySet<PersonHandle>> {
   const redo = new Set<PersonHandle>();
   for (const { handle, routed, saved } of flushed) {
+    if (turn.isOver) await turn.next();
+    turn.add(routed.length);
     const { teamId } = handle;
     const released: DistinctId[] = [];
     for (const { ids } of routed) {

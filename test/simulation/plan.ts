@@ -170,7 +170,7 @@ function processOptions(random: Random, small: boolean): ProcessOptions {
       inFlightPerPersonMax: few(3),
       dispatchEntriesMax: few(6),
       flushEventsMax: few(6),
-      foldTurnEventsMax: few(3),
+      turnEventsMax: few(3),
       flushBytesMax: random.pick([500, LIMITS.worker.flushBytesMax]),
       outboxBatchesMax: few(2),
       outboxBulkMax: few(3),
