@@ -177,7 +177,7 @@ export const LIMITS = {
   },
   worker: {
     /** Records of one poll. */
-    pollRecordsMax: 500,
+    pollRecordsMax: 250,
     /** Records of a partition that were read and have no fate yet; past it the partition is paused. */
     inFlightPerPartitionMax: 1_000,
     /** Bytes of them, over all partitions; past it every partition is paused. */
@@ -229,8 +229,8 @@ export const LIMITS = {
     outputBytesMax: 1_000_000,
     /** Bytes of a too large record that its dead letter keeps. */
     deadLetterPayloadBytesMax: 64 * KIB,
-    /** Records remembered for each partition to recognise a repeated uuid, and for how long. */
-    duplicatesMax: 50_000,
+    /** What is remembered of each partition's events to recognise one that comes again, about 50,000, and for how long. */
+    duplicatesBytesMax: 8 * MIB,
     duplicateWindowMs: 10 * 60 * 1000,
     recoverBackoffMinMs: 100,
     recoverBackoffMaxMs: 5_000,

@@ -212,8 +212,8 @@ class LogWorker implements Worker {
   }
 
   #duplicatesOf(partition: number): Duplicates {
-    const { duplicatesMax, duplicateWindowMs } = this.#options.limits;
-    const known = this.#duplicates.get(partition) ?? new Duplicates(duplicatesMax, duplicateWindowMs);
+    const { duplicatesBytesMax, duplicateWindowMs } = this.#options.limits;
+    const known = this.#duplicates.get(partition) ?? new Duplicates(duplicatesBytesMax, duplicateWindowMs);
     this.#duplicates.set(partition, known);
     return known;
   }

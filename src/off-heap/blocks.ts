@@ -1,33 +1,38 @@
 /**
  * Space outside of V8's heap, in blocks of one size: what is longer than one takes several, each of which knows the
- * next. Blocks are numbered from 1; 0 is none.
+ * next. Blocks are numbered from 1; 0 is none. Each has room for some numbers beside its bytes.
  */
 
-const SLAB_BYTES = 1024 * 1024;
-/** Blocks that there is a place for at first. */
-const BLOCKS_MIN = 1_024;
+/** How many are made at once. */
+const SLAB_BLOCKS = 1_024;
+/** Of a block's numbers: the block that goes on with it, or with the list of the free ones. */
+const NEXT = 0;
+/** The others are the user's: 1 to 6. */
+const NUMBERS = 7;
+export const NUMBERS_BYTES = NUMBERS * 4;
+
+interface Slab {
+  readonly bytes: Buffer;
+  readonly numbers: Uint32Array;
+}
 
 export class Blocks {
-  readonly #bytes: number;
-  readonly #perSlab: number;
+  readonly #blockBytes: number;
   readonly #max: number;
-  readonly #slabs: Buffer[] = [];
-  /** Of each block, the one that goes on with it, or with the list of the free ones. */
-  #next = new Uint32Array(BLOCKS_MIN);
+  readonly #slabs: Slab[] = [];
   #firstFree = 0;
   #made = 0;
   #taken = 0;
 
   /** `max`: how many there may be. They are made as they are needed. */
   constructor(blockBytes: number, max: number) {
-    this.#bytes = blockBytes;
-    this.#perSlab = Math.floor(SLAB_BYTES / blockBytes);
+    this.#blockBytes = blockBytes;
     this.#max = max;
   }
 
   /** How many `length` bytes take. */
   needed(length: number): number {
-    return Math.ceil(length / this.#bytes);
+    return Math.ceil(length / this.#blockBytes);
   }
 
   /** How many can still be taken. */
@@ -35,9 +40,13 @@ export class Blocks {
     return this.#max - this.#taken;
   }
 
-  /** Blocks have numbers up to this one. */
-  get made(): number {
-    return this.#made;
+  /** One of a block's numbers. */
+  get(block: number, number: number): number {
+    return this.#slab(block).numbers[place(block) * NUMBERS + number] ?? 0;
+  }
+
+  set(block: number, number: number, value: number): void {
+    this.#slab(block).numbers[place(block) * NUMBERS + number] = value;
   }
 
   /** Keeps the first `length` bytes, one at least, for which there has to be room. Gives the first block. */
@@ -45,9 +54,10 @@ export class Blocks {
     let rest = 0;
     for (let index = this.needed(length) - 1; index >= 0; index--) {
       const block = this.#take();
-      const at = index * this.#bytes;
-      from.copy(this.#slab(block), this.#start(block), at, Math.min(at + this.#bytes, length));
-      this.#next[block] = rest;
+      const start = index * this.#blockBytes;
+      const end = Math.min(start + this.#blockBytes, length);
+      from.copy(this.#slab(block).bytes, this.#start(block), start, end);
+      this.set(block, NEXT, rest);
       rest = block;
     }
     return rest;
@@ -55,15 +65,16 @@ export class Blocks {
 
   /** Copies what is kept there from the byte `start` to the byte `end`; gives how many bytes these are. */
   read(first: number, start: number, end: number, to: Buffer): number {
-    let from = 0;
+    let block = first;
     let done = 0;
-    for (let block = first; done < end - start; block = at(this.#next, block), from += this.#bytes) {
+    for (let from = 0; from < end; from += this.#blockBytes) {
       const begin = Math.max(start - from, 0);
-      const stop = Math.min(end - from, this.#bytes);
-      if (begin >= stop) continue;
-      const place = this.#start(block);
-      this.#slab(block).copy(to, done, place + begin, place + stop);
-      done += stop - begin;
+      const stop = Math.min(end - from, this.#blockBytes);
+      if (begin < stop) {
+        this.#slab(block).bytes.copy(to, done, this.#start(block) + begin, this.#start(block) + stop);
+        done += stop - begin;
+      }
+      block = this.get(block, NEXT);
     }
     return done;
   }
@@ -71,11 +82,11 @@ export class Blocks {
   /** Whether what is kept there begins with the first `length` bytes. */
   beginsWith(first: number, bytes: Buffer, length: number): boolean {
     let block = first;
-    for (let from = 0; from < length; from += this.#bytes) {
-      const end = Math.min(from + this.#bytes, length);
-      const place = this.#start(block);
-      if (bytes.compare(this.#slab(block), place, place + end - from, from, end) !== 0) return false;
-      block = at(this.#next, block);
+    for (let from = 0; from < length; from += this.#blockBytes) {
+      const end = Math.min(from + this.#blockBytes, length);
+      const start = this.#start(block);
+      if (bytes.compare(this.#slab(block).bytes, start, start + end - from, from, end) !== 0) return false;
+      block = this.get(block, NEXT);
     }
     return true;
   }
@@ -83,8 +94,8 @@ export class Blocks {
   /** The block, and those that go on with it, are free again. */
   free(first: number): void {
     for (let block = first; block !== 0; ) {
-      const next = at(this.#next, block);
-      this.#next[block] = this.#firstFree;
+      const next = this.get(block, NEXT);
+      this.set(block, NEXT, this.#firstFree);
       this.#firstFree = block;
       this.#taken -= 1;
       block = next;
@@ -95,35 +106,29 @@ export class Blocks {
     this.#taken += 1;
     const free = this.#firstFree;
     if (free !== 0) {
-      this.#firstFree = at(this.#next, free);
+      this.#firstFree = this.get(free, NEXT);
       return free;
     }
     const block = ++this.#made;
-    if ((block - 1) % this.#perSlab === 0) this.#slabs.push(Buffer.allocUnsafeSlow(SLAB_BYTES));
-    this.#next = withPlace(this.#next, block);
+    if (block > this.#slabs.length * SLAB_BLOCKS) {
+      this.#slabs.push({
+        bytes: Buffer.allocUnsafeSlow(SLAB_BLOCKS * this.#blockBytes),
+        numbers: new Uint32Array(SLAB_BLOCKS * NUMBERS),
+      });
+    }
     return block;
   }
 
-  #slab(block: number): Buffer {
-    return this.#slabs[Math.floor((block - 1) / this.#perSlab)] ?? NOWHERE;
+  #slab(block: number): Slab {
+    return this.#slabs[Math.floor((block - 1) / SLAB_BLOCKS)] ?? NO_SLAB;
   }
 
   #start(block: number): number {
-    return ((block - 1) % this.#perSlab) * this.#bytes;
+    return place(block) * this.#blockBytes;
   }
 }
 
-const NOWHERE = Buffer.alloc(0);
+const NO_SLAB: Slab = { bytes: Buffer.alloc(0), numbers: new Uint32Array(0) };
 
-export type Numbers = Uint32Array<ArrayBuffer>;
-
-/** 0 beyond the end. */
-export const at = (numbers: Numbers, index: number): number => numbers[index] ?? 0;
-
-/** The same numbers, with zeros behind them if `index` would be beyond their end. */
-export function withPlace(numbers: Numbers, index: number): Numbers {
-  if (index < numbers.length) return numbers;
-  const longer = new Uint32Array(Math.max(numbers.length * 2, index + 1));
-  longer.set(numbers);
-  return longer;
-}
+/** In its slab. */
+const place = (block: number): number => (block - 1) % SLAB_BLOCKS;

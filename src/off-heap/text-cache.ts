@@ -2,37 +2,40 @@
  * Texts by keys, as many as fit, outside of V8's heap: V8 would mark every one of them each time that it collects the
  * heap, and stop the event loop meanwhile. The one that was not used for the longest goes first.
  *
- * An entry is known by its first block: key and text in UTF-8 stand in its blocks, and the rest in arrays of numbers. It is
- * in two lists: by age, and of those with like hashes.
+ * An entry is known by its first block: key and text stand in its blocks in UTF-8, and the rest in the numbers of the first
+ * one. It is in two lists: by age, and of those with like hashes.
  */
-import { at, Blocks, withPlace } from './blocks.ts';
+import { Blocks, NUMBERS_BYTES } from './blocks.ts';
 
-/** What an entry takes beside its bytes, for each block: numbers in the arrays, and one in the lists by hash. */
-const NUMBERS_BYTES = 9 * 4;
-const BUCKETS_MIN = 1_024;
-/** In one list by hash; past it the one in it that came first goes, so that chosen keys make nobody slow. */
+/** Numbers of an entry's first block. */
+const HASH = 1;
+const KEY_BYTES = 2;
+/** Of key and text. */
+const BYTES = 3;
+const OLDER = 4;
+const NEWER = 5;
+/** The next one in the list by hash. */
+const ALIKE = 6;
+
+/** In one list by hash; past it the one that came first goes, so that chosen keys make nothing slow. */
 const ALIKE_MAX = 16;
 const BYTES_PER_CHAR_MAX = 3;
 const SPACE_BYTES_MIN = 4_096;
 
+/** What a block takes: its bytes, its numbers, and its part of the lists by hash. */
+export const blockCostBytes = (blockBytes: number): number => blockBytes + NUMBERS_BYTES + 4;
+
 export interface TextCacheOptions {
   readonly bytesMax: number;
-  /** Small texts take less in small blocks, and large ones are faster in large ones. */
+  /** An entry takes one at least: small texts take less in small ones, and large texts are faster in large ones. */
   readonly blockBytes: number;
 }
 
 export class TextCache {
   readonly #blocks: Blocks;
   readonly #blocksMax: number;
-  /** By first block. */
-  #hashes = new Uint32Array(0);
-  #keyBytes = new Uint32Array(0);
-  #bytes = new Uint32Array(0);
-  #older = new Uint32Array(0);
-  #newer = new Uint32Array(0);
-  #alike = new Uint32Array(0);
   /** First entry of each list by hash; a power of two of them. */
-  #buckets = new Uint32Array(BUCKETS_MIN);
+  readonly #lists: Uint32Array;
   #oldest = 0;
   #newest = 0;
   #size = 0;
@@ -40,8 +43,10 @@ export class TextCache {
   #space = Buffer.allocUnsafeSlow(SPACE_BYTES_MIN);
 
   constructor({ bytesMax, blockBytes }: TextCacheOptions) {
-    this.#blocksMax = Math.floor(bytesMax / (blockBytes + NUMBERS_BYTES));
+    this.#blocksMax = Math.floor(bytesMax / blockCostBytes(blockBytes));
     this.#blocks = new Blocks(blockBytes, this.#blocksMax);
+    // At least half as many as blocks: the system gives memory only for what is used.
+    this.#lists = new Uint32Array(2 ** Math.ceil(Math.log2(Math.max(this.#blocksMax, 2) / 2)));
   }
 
   get size(): number {
@@ -83,16 +88,14 @@ export class TextCache {
     const keyBytes = this.#write(key, 0);
     const bytes = keyBytes + this.#write(text, keyBytes);
     const needed = this.#blocks.needed(bytes);
-    if (needed > this.#blocksMax || bytes === 0) return;
+    if (needed > this.#blocksMax) return;
     while (this.#blocks.room < needed) this.#remove(this.#oldest);
     const entry = this.#blocks.keep(this.#space, bytes);
-    this.#makePlace(this.#blocks.made);
-    this.#hashes[entry] = hashOf(this.#space, keyBytes);
-    this.#keyBytes[entry] = keyBytes;
-    this.#bytes[entry] = bytes;
-    this.#becomeNewest(entry);
+    this.#blocks.set(entry, HASH, hashOf(this.#space, keyBytes));
+    this.#blocks.set(entry, KEY_BYTES, keyBytes);
+    this.#blocks.set(entry, BYTES, bytes);
     this.#size += 1;
-    if (this.#size > this.#buckets.length) this.#spread();
+    this.#becomeNewest(entry);
     this.#joinAlike(entry);
   }
 
@@ -106,15 +109,16 @@ export class TextCache {
     if (this.#size === 0 || HALF_CHARACTER.test(key)) return 0;
     const keyBytes = this.#write(key, 0);
     const hash = hashOf(this.#space, keyBytes);
-    for (let entry = at(this.#buckets, this.#bucketOf(hash)); entry !== 0; entry = at(this.#alike, entry)) {
-      if (this.#hashes[entry] !== hash || this.#keyBytes[entry] !== keyBytes) continue;
+    for (let entry = this.#firstOf(hash); entry !== 0; entry = this.#blocks.get(entry, ALIKE)) {
+      if (this.#blocks.get(entry, HASH) !== hash || this.#blocks.get(entry, KEY_BYTES) !== keyBytes) continue;
       if (this.#blocks.beginsWith(entry, this.#space, keyBytes)) return entry;
     }
     return 0;
   }
 
   #text(entry: number): string {
-    const length = this.#blocks.read(entry, at(this.#keyBytes, entry), at(this.#bytes, entry), this.#space);
+    const start = this.#blocks.get(entry, KEY_BYTES);
+    const length = this.#blocks.read(entry, start, this.#blocks.get(entry, BYTES), this.#space);
     return this.#space.toString('utf8', 0, length);
   }
 
@@ -137,63 +141,55 @@ export class TextCache {
   }
 
   #becomeNewest(entry: number): void {
-    this.#older[entry] = this.#newest;
-    this.#newer[entry] = 0;
+    this.#blocks.set(entry, OLDER, this.#newest);
+    this.#blocks.set(entry, NEWER, 0);
     if (this.#newest === 0) this.#oldest = entry;
-    else this.#newer[this.#newest] = entry;
+    else this.#blocks.set(this.#newest, NEWER, entry);
     this.#newest = entry;
   }
 
   #leaveAges(entry: number): void {
-    const older = at(this.#older, entry);
-    const newer = at(this.#newer, entry);
+    const older = this.#blocks.get(entry, OLDER);
+    const newer = this.#blocks.get(entry, NEWER);
     if (older === 0) this.#oldest = newer;
-    else this.#newer[older] = newer;
+    else this.#blocks.set(older, NEWER, newer);
     if (newer === 0) this.#newest = older;
-    else this.#older[newer] = older;
+    else this.#blocks.set(newer, OLDER, older);
   }
 
-  #bucketOf(hash: number): number {
-    return hash & (this.#buckets.length - 1);
+  #listOf(hash: number): number {
+    return hash & (this.#lists.length - 1);
+  }
+
+  #firstOf(hash: number): number {
+    return this.#lists[this.#listOf(hash)] ?? 0;
   }
 
   #joinAlike(entry: number): void {
-    const bucket = this.#bucketOf(at(this.#hashes, entry));
-    this.#alike[entry] = at(this.#buckets, bucket);
-    this.#buckets[bucket] = entry;
-    let last = entry;
+    const hash = this.#blocks.get(entry, HASH);
+    const first = this.#firstOf(hash);
+    this.#blocks.set(entry, ALIKE, first);
+    this.#lists[this.#listOf(hash)] = entry;
     let count = 1;
-    for (; at(this.#alike, last) !== 0; count++) last = at(this.#alike, last);
-    if (count > ALIKE_MAX) this.#remove(last);
+    for (let other = first; other !== 0; other = this.#blocks.get(other, ALIKE)) {
+      count += 1;
+      if (count > ALIKE_MAX) {
+        this.#remove(other);
+        return;
+      }
+    }
   }
 
   #leaveAlike(entry: number): void {
-    const bucket = this.#bucketOf(at(this.#hashes, entry));
-    const next = at(this.#alike, entry);
-    let before = at(this.#buckets, bucket);
+    const hash = this.#blocks.get(entry, HASH);
+    const next = this.#blocks.get(entry, ALIKE);
+    let before = this.#firstOf(hash);
     if (before === entry) {
-      this.#buckets[bucket] = next;
+      this.#lists[this.#listOf(hash)] = next;
       return;
     }
-    while (at(this.#alike, before) !== entry) before = at(this.#alike, before);
-    this.#alike[before] = next;
-  }
-
-  /** Twice as many lists by hash. */
-  #spread(): void {
-    this.#buckets = new Uint32Array(this.#buckets.length * 2);
-    // The newest one is not in a list yet.
-    for (let entry = this.#oldest; entry !== this.#newest; entry = at(this.#newer, entry))
-      this.#joinAlike(entry);
-  }
-
-  #makePlace(block: number): void {
-    this.#hashes = withPlace(this.#hashes, block);
-    this.#keyBytes = withPlace(this.#keyBytes, block);
-    this.#bytes = withPlace(this.#bytes, block);
-    this.#older = withPlace(this.#older, block);
-    this.#newer = withPlace(this.#newer, block);
-    this.#alike = withPlace(this.#alike, block);
+    while (this.#blocks.get(before, ALIKE) !== entry) before = this.#blocks.get(before, ALIKE);
+    this.#blocks.set(before, ALIKE, next);
   }
 }
 

@@ -7,19 +7,22 @@ import { type FindReferences, moveReferences } from './person-references.ts';
 import { ConflictError, type Queryable } from './pool.ts';
 import type { Checked, Confirmed, IdCounts, RowIds } from './save-beliefs.ts';
 
+/** Properties come as one JSON: in an array of Postgres, pg would escape each of their quotes. */
 const INSERT_PERSONS = `
   INSERT INTO posthog_person (team_id, uuid, created_at, properties, properties_last_updated_at,
     properties_last_operation, is_identified, version)
-  SELECT team_id, uuid, to_timestamp(created_ms / 1000.0), properties, '{}', '{}', is_identified, version
-  FROM unnest($1::int[], $2::uuid[], $3::float8[], $4::jsonb[], $5::bool[], $6::bigint[])
-    AS s (team_id, uuid, created_ms, properties, is_identified, version)
+  SELECT team_id, uuid, to_timestamp(created_ms / 1000.0), properties::jsonb, '{}', '{}', is_identified, version
+  FROM ROWS FROM (
+    unnest($1::int[], $2::uuid[], $3::float8[], $4::bool[], $5::bigint[]), json_array_elements($6::json)
+  ) AS s (team_id, uuid, created_ms, is_identified, version, properties)
   RETURNING id, uuid`;
 
 const UPDATE_PERSONS = `
-  UPDATE posthog_person AS p SET created_at = to_timestamp(s.created_ms / 1000.0), properties = s.properties,
+  UPDATE posthog_person AS p SET created_at = to_timestamp(s.created_ms / 1000.0), properties = s.properties::jsonb,
     is_identified = s.is_identified, version = s.version
-  FROM unnest($1::bigint[], $2::float8[], $3::jsonb[], $4::bool[], $5::bigint[])
-    AS s (id, created_ms, properties, is_identified, version)
+  FROM ROWS FROM (
+    unnest($1::bigint[], $2::float8[], $3::bool[], $4::bigint[]), json_array_elements($5::json)
+  ) AS s (id, created_ms, is_identified, version, properties)
   WHERE p.id = s.id`;
 
 const MOVE_IDS = `
@@ -115,9 +118,9 @@ async function insertPersons(postgres: Queryable, persons: readonly Person[]): P
     persons.map(({ teamId }) => teamId),
     persons.map(({ uuid }) => uuid),
     persons.map(({ createdAtMs }) => createdAtMs),
-    persons.map(({ properties }) => JSON.stringify(properties)),
     persons.map(({ isIdentified }) => isIdentified),
     persons.map(({ version }) => version),
+    JSON.stringify(persons.map(({ properties }) => properties)),
   ]);
   return new Map(rows.map(({ id, uuid }) => [asPersonUuid(uuid), id]));
 }
@@ -130,9 +133,9 @@ async function updatePersons(
   await postgres.query(UPDATE_PERSONS, [
     rows.map(({ id }) => id),
     rows.map(({ person }) => person.createdAtMs),
-    rows.map(({ person }) => JSON.stringify(person.properties)),
     rows.map(({ person }) => person.isIdentified),
     rows.map(({ person }) => person.version),
+    JSON.stringify(rows.map(({ person }) => person.properties)),
   ]);
 }
 
