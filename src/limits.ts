@@ -188,7 +188,7 @@ export const LIMITS = {
     dispatchEntriesMax: 250,
     flushEventsMax: 1_000,
     /** Events that are folded, or settled after a save, in one turn of the event loop. */
-    turnEventsMax: 100,
+    turnEventsMax: 50,
     /** Held events that went on by time or memory and have no row yet; past it others that are due wait. */
     releasedInFlightMax: 2_000,
     /** Held ids that are due within the same time of this length share a timer. */

@@ -58,12 +58,12 @@ export async function settle(
 function learnMoved(
   { identities, persons }: Memory,
   handle: PersonHandle,
-  { distinctId }: MovedId,
+  { distinctId, person }: MovedId,
 ): PersonHandle | undefined {
   const identity = { teamId: handle.teamId, distinctId };
   const pinned = identities.pinned(identity);
   identities.overtaken(identity);
-  if (pinned?.kind !== 'person') return undefined;
+  if (pinned?.kind !== 'person' || pinned.uuid === person) return undefined;
   const other = persons.activeOf(pinned.uuid);
   return other && leaderOf(other) !== leaderOf(handle) ? leaderOf(other) : undefined;
 }
