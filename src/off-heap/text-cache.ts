@@ -41,6 +41,9 @@ export class TextCache {
   #size = 0;
   /** What goes in and comes out. */
   #space = Buffer.allocUnsafeSlow(SPACE_BYTES_MIN);
+  /** Of the key that was looked for. */
+  #keyBytes = 0;
+  #hash = 0;
 
   constructor({ bytesMax, blockBytes }: TextCacheOptions) {
     this.#blocksMax = Math.floor(bytesMax / blockCostBytes(blockBytes));
@@ -84,14 +87,15 @@ export class TextCache {
   set(key: string, text: string): void {
     const before = this.#find(key);
     if (before !== 0) this.#remove(before);
-    if (HALF_CHARACTER.test(key) || HALF_CHARACTER.test(text)) return;
-    const keyBytes = this.#write(key, 0);
+    if (!key.isWellFormed() || !text.isWellFormed()) return;
+    const hash = this.#hash;
+    const keyBytes = this.#keyBytes;
     const bytes = keyBytes + this.#write(text, keyBytes);
     const needed = this.#blocks.needed(bytes);
     if (needed > this.#blocksMax) return;
     while (this.#blocks.room < needed) this.#remove(this.#oldest);
     const entry = this.#blocks.keep(this.#space, bytes);
-    this.#blocks.set(entry, HASH, hashOf(this.#space, keyBytes));
+    this.#blocks.set(entry, HASH, hash);
     this.#blocks.set(entry, KEY_BYTES, keyBytes);
     this.#blocks.set(entry, BYTES, bytes);
     this.#size += 1;
@@ -104,11 +108,13 @@ export class TextCache {
     if (entry !== 0) this.#remove(entry);
   }
 
-  /** 0 if there is none. */
+  /** 0 if there is none. Leaves the key at the beginning of the space. */
   #find(key: string): number {
-    if (this.#size === 0 || HALF_CHARACTER.test(key)) return 0;
+    if (!key.isWellFormed()) return 0;
     const keyBytes = this.#write(key, 0);
     const hash = hashOf(this.#space, keyBytes);
+    this.#keyBytes = keyBytes;
+    this.#hash = hash;
     for (let entry = this.#firstOf(hash); entry !== 0; entry = this.#blocks.get(entry, ALIKE)) {
       if (this.#blocks.get(entry, HASH) !== hash || this.#blocks.get(entry, KEY_BYTES) !== keyBytes) continue;
       if (this.#blocks.beginsWith(entry, this.#space, keyBytes)) return entry;
@@ -192,8 +198,6 @@ export class TextCache {
     this.#blocks.set(before, ALIKE, next);
   }
 }
-
-const HALF_CHARACTER = /\p{Surrogate}/u;
 
 /** FNV-1a, and then mixed, as its lower bits decide on the list. */
 export function hashOf(bytes: Buffer, length: number): number {
