@@ -10,9 +10,13 @@ const PIPELINED = 1_000;
 async function pipelineQuestions(target: Target): Promise<void> {
   const pair =
     'GET /array/phc_x/config HTTP/1.1\r\nHost: a\r\n\r\nGET /array/!/config HTTP/1.1\r\nHost: a\r\n\r\n';
-  const { statuses } = await ask(target, [pair.repeat(PIPELINED / 2)], PIPELINED);
-  const isInOrder = statuses.every((status, index) => status === (index % 2 === 0 ? '200' : '400'));
+  const { statuses, isClosed } = await ask(target, [pair.repeat(PIPELINED / 2)], PIPELINED);
+  // Where a first line happens to come in two segments, the library answers 505 and ends the connection.
+  const isTorn = isClosed && statuses.at(-1) === '505';
+  const answered = isTorn ? statuses.slice(0, -1) : statuses;
+  const isInOrder = answered.every((status, index) => status === (index % 2 === 0 ? '200' : '400'));
   if (!isInOrder) target.note('out of order');
+  else if (isTorn) target.note('answered in order, then 505 for a torn first line');
   // The library ends a connection whose answers are read more slowly than its questions come.
   else target.note(statuses.length === PIPELINED ? 'all answered in order' : 'answered in order, then ended');
 }
@@ -114,7 +118,12 @@ export const CONNECTIONS: readonly Attack[] = [
       }),
     secondsMin: 5,
     needs: ['all answered in order', 'events: connection ended'],
-    allows: ['answered in order, then ended', 'unread: connection ended', 'unread: it waits'],
+    allows: [
+      'answered in order, then ended',
+      'answered in order, then 505 for a torn first line',
+      'unread: connection ended',
+      'unread: it waits',
+    ],
   },
   {
     name: 'aborts',
