@@ -80,7 +80,7 @@ export class Identities {
 
   /** Any id may lead elsewhere by now: it is read again when it is needed. */
   distrust(): void {
-    this.#known = noneKnown(this.#bytesMax);
+    if (this.#known.size > 0) this.#known = noneKnown(this.#bytesMax);
     for (const pin of this.#pins.values()) pin.isDoubted = true;
   }
 

@@ -101,7 +101,7 @@ export class Persons {
 
   /** Anybody may have been changed elsewhere: who rests is read again, who has unsaved work is looked at by its save. */
   distrust(): void {
-    this.#resting = nobodyRests(this.#bytesMax);
+    if (this.#resting.size > 0) this.#resting = nobodyRests(this.#bytesMax);
     for (const uuid of this.#active.keys()) this.hear({ uuid, version: Number.POSITIVE_INFINITY });
   }
 

@@ -4,7 +4,7 @@
  */
 
 /** How many are made at once. */
-const SLAB_BLOCKS = 1_024;
+const SLAB_BLOCKS = 256;
 /** Of a block's numbers: the block that goes on with it, or with the list of the free ones. */
 const NEXT = 0;
 /** The others are the user's: 1 to 6. */
