@@ -28,7 +28,7 @@ const PERSON_CACHE_BYTES = 16 * MIB;
 const LIMITS_OF_WORKER: WorkerLimits = {
   ...LIMITS.worker,
   identityCacheBytesMax: 32 * MIB,
-  duplicatesBytesMax: 3 * MIB,
+  duplicatesMax: 20_000,
   // Each one is told.
   holdNoticeEveryMs: 0,
 };

@@ -229,8 +229,8 @@ export const LIMITS = {
     outputBytesMax: 1_000_000,
     /** Bytes of a too large record that its dead letter keeps. */
     deadLetterPayloadBytesMax: 64 * KIB,
-    /** What is remembered of each partition's events to recognise one that comes again, about 50,000, and for how long. */
-    duplicatesBytesMax: 8 * MIB,
+    /** Records remembered for each partition to recognise a repeated uuid, and for how long. */
+    duplicatesMax: 50_000,
     duplicateWindowMs: 10 * 60 * 1000,
     recoverBackoffMinMs: 100,
     recoverBackoffMaxMs: 5_000,

@@ -1,18 +1,24 @@
 /** Recognises an event that was sent again: same UUID, name and distinct id within the window, in one partition. */
 import type { PipelineEvent } from '../event/event.ts';
-import { TextCache } from '../off-heap/text-cache.ts';
+import { blockCostBytes, TextCache } from '../off-heap/text-cache.ts';
 
 /** Most events fit in one. */
 const BLOCK_BYTES = 128;
+/** What a name and an id of 200 characters take. */
+const EVENT_BYTES_MAX = 14 * blockCostBytes(BLOCK_BYTES);
 
 export class Duplicates {
   /** Offset and time of the record, by all that makes an event the same. */
   readonly #seen: TextCache;
   readonly #windowMs: number;
 
-  /** Past `bytesMax`, whoever came first is forgotten. */
-  constructor(bytesMax: number, windowMs: number) {
-    this.#seen = new TextCache({ bytesMax, blockBytes: BLOCK_BYTES });
+  /** Past `countMax`, whoever came first is forgotten. */
+  constructor(countMax: number, windowMs: number) {
+    this.#seen = new TextCache({
+      bytesMax: countMax * EVENT_BYTES_MAX,
+      blockBytes: BLOCK_BYTES,
+      entriesMax: countMax,
+    });
     this.#windowMs = windowMs;
   }
 

@@ -212,8 +212,8 @@ class LogWorker implements Worker {
   }
 
   #duplicatesOf(partition: number): Duplicates {
-    const { duplicatesBytesMax, duplicateWindowMs } = this.#options.limits;
-    const known = this.#duplicates.get(partition) ?? new Duplicates(duplicatesBytesMax, duplicateWindowMs);
+    const { duplicatesMax, duplicateWindowMs } = this.#options.limits;
+    const known = this.#duplicates.get(partition) ?? new Duplicates(duplicatesMax, duplicateWindowMs);
     this.#duplicates.set(partition, known);
     return known;
   }

@@ -30,9 +30,9 @@ export class Blocks {
     this.#max = max;
   }
 
-  /** How many `length` bytes take. */
+  /** How many `length` bytes take: one at least. */
   needed(length: number): number {
-    return Math.ceil(length / this.#blockBytes);
+    return Math.max(1, Math.ceil(length / this.#blockBytes));
   }
 
   /** How many can still be taken. */
@@ -49,7 +49,7 @@ export class Blocks {
     this.#slab(block).numbers[place(block) * NUMBERS + number] = value;
   }
 
-  /** Keeps the first `length` bytes, one at least, for which there has to be room. Gives the first block. */
+  /** Keeps the first `length` bytes, for which there has to be room. Gives the first block. */
   keep(from: Buffer, length: number): number {
     let rest = 0;
     for (let index = this.needed(length) - 1; index >= 0; index--) {

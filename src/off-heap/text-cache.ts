@@ -29,11 +29,14 @@ export interface TextCacheOptions {
   readonly bytesMax: number;
   /** An entry takes one at least: small texts take less in small ones, and large texts are faster in large ones. */
   readonly blockBytes: number;
+  /** As many as the bytes allow, unless it says otherwise. */
+  readonly entriesMax?: number;
 }
 
 export class TextCache {
   readonly #blocks: Blocks;
   readonly #blocksMax: number;
+  readonly #entriesMax: number;
   /** First entry of each list by hash; a power of two of them. */
   readonly #lists: Uint32Array;
   #oldest = 0;
@@ -45,11 +48,13 @@ export class TextCache {
   #keyBytes = 0;
   #hash = 0;
 
-  constructor({ bytesMax, blockBytes }: TextCacheOptions) {
+  constructor({ bytesMax, blockBytes, entriesMax = Number.POSITIVE_INFINITY }: TextCacheOptions) {
     this.#blocksMax = Math.floor(bytesMax / blockCostBytes(blockBytes));
     this.#blocks = new Blocks(blockBytes, this.#blocksMax);
-    // At least half as many as blocks: the system gives memory only for what is used.
-    this.#lists = new Uint32Array(2 ** Math.ceil(Math.log2(Math.max(this.#blocksMax, 2) / 2)));
+    // An entry takes a block at least.
+    this.#entriesMax = Math.min(entriesMax, this.#blocksMax);
+    // At least half as many as entries: the system gives memory only for what is used.
+    this.#lists = new Uint32Array(2 ** Math.ceil(Math.log2(Math.max(this.#entriesMax, 2) / 2)));
   }
 
   get size(): number {
@@ -92,8 +97,8 @@ export class TextCache {
     const keyBytes = this.#keyBytes;
     const bytes = keyBytes + this.#write(text, keyBytes);
     const needed = this.#blocks.needed(bytes);
-    if (needed > this.#blocksMax) return;
-    while (this.#blocks.room < needed) this.#remove(this.#oldest);
+    if (needed > this.#blocksMax || this.#entriesMax < 1) return;
+    while (this.#blocks.room < needed || this.#size >= this.#entriesMax) this.#remove(this.#oldest);
     const entry = this.#blocks.keep(this.#space, bytes);
     this.#blocks.set(entry, HASH, hash);
     this.#blocks.set(entry, KEY_BYTES, keyBytes);

@@ -2,10 +2,8 @@ import t from 'tap';
 import { Duplicates } from '../../src/actors/duplicates.ts';
 import type { PipelineEvent } from '../../src/event/event.ts';
 import { asDistinctId, asEventUuid, asTeamId } from '../../src/event/ids.ts';
-import { blockCostBytes } from '../../src/off-heap/text-cache.ts';
 
 const MINUTE_MS = 60_000;
-const ROOM_FOR_ONE = blockCostBytes(128);
 
 const event = (changes: Partial<PipelineEvent> = {}): PipelineEvent => ({
   uuid: asEventUuid('22222222-2222-7222-8222-222222222222'),
@@ -23,7 +21,7 @@ const event = (changes: Partial<PipelineEvent> = {}): PipelineEvent => ({
 t.test(
   'an event that comes again within the window is a duplicate, whatever else came in between',
   async (t) => {
-    const duplicates = new Duplicates(ROOM_FOR_ONE * 100, 10 * MINUTE_MS);
+    const duplicates = new Duplicates(100, 10 * MINUTE_MS);
     const other = event({ uuid: asEventUuid('33333333-3333-7333-8333-333333333333') });
     t.equal(duplicates.isRepeat(event(), 1, 0), false);
     t.equal(duplicates.isRepeat(other, 2, MINUTE_MS), false);
@@ -36,14 +34,14 @@ t.test(
 );
 
 t.test('after the window it counts as new, and the window begins again', async (t) => {
-  const duplicates = new Duplicates(ROOM_FOR_ONE * 100, 10 * MINUTE_MS);
+  const duplicates = new Duplicates(100, 10 * MINUTE_MS);
   t.equal(duplicates.isRepeat(event(), 1, 0), false);
   t.equal(duplicates.isRepeat(event(), 2, 11 * MINUTE_MS), false);
   t.equal(duplicates.isRepeat(event(), 3, 12 * MINUTE_MS), true);
 });
 
 t.test('no more are remembered than the bound says, and the oldest go first', async (t) => {
-  const duplicates = new Duplicates(ROOM_FOR_ONE * 2, 10 * MINUTE_MS);
+  const duplicates = new Duplicates(2, 10 * MINUTE_MS);
   const events = ['a', 'b', 'c'].map((letter) =>
     event({ uuid: asEventUuid(`22222222-2222-7222-8222-22222222222${letter}`) }),
   );
