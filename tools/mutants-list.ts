@@ -186,7 +186,7 @@ export const MUTANTS: readonly Mutant[] = [
     search: 'pin.heard = news;',
     replacement: `{
       this.#pins.delete(key);
-      this.#known.set(key, beliefIn(news.person));
+      this.learn(news, news.person);
     }`,
   },
   {
