@@ -30,12 +30,13 @@ export async function makeTopicAnew(hosts: string, topic: string, numPartitions:
   await admin.connect();
   try {
     await admin.deleteTopics({ topics: [topic] });
-    // The broker deletes it in the background.
+    // The broker deletes it in the background. It may make it and say that it has not.
     for (let tries = 0; ; tries++) {
-      const made = await admin
-        .createTopics({ topics: [{ topic, numPartitions, replicationFactor: 1 }], waitForLeaders: true })
-        .catch(() => false);
-      if (made) return;
+      await admin
+        .createTopics({ topics: [{ topic, numPartitions, replicationFactor: 1 }], waitForLeaders: false })
+        .catch(() => {});
+      const offsets = await admin.fetchTopicOffsets(topic).catch(() => []);
+      if (offsets.length === numPartitions && offsets.every(({ high }) => high === '0')) return;
       if (tries > 50) throw new Error(`the topic ${topic} cannot be made anew`);
       await new Promise((resolve) => setTimeout(resolve, 200));
     }

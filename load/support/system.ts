@@ -2,7 +2,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Books } from '../../src/books.ts';
@@ -14,6 +13,7 @@ import { SETTINGS } from '../../src/settings.ts';
 import { readRunning } from '../../src/storage/embedded/data-dir.ts';
 import { stopOrphanedPostgres } from '../../src/storage/embedded/postgres-server.ts';
 import { STORE_FOLDERS } from '../../src/stores.ts';
+import { freePort } from '../../tools/free-port.ts';
 import { suiteLogFile } from '../../tools/suite-logs.ts';
 import { type Memory, readMemory } from './memory.ts';
 
@@ -226,13 +226,4 @@ export class System {
     if (child === undefined || this.hasEnded) return;
     await new Promise((resolve) => child.once('exit', resolve));
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no free port on 127.0.0.1');
-  return address.port;
 }

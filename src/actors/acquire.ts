@@ -1,7 +1,7 @@
 /** Takes a partition: raises its epoch, then looks where its former owner left it, and whether the log is the same. */
 import type { Logger } from '../logger.ts';
 import type { Assignment, EventLog, PartitionOffsets } from '../storage/event-log.ts';
-import { LogReplacedError, type PersonStore } from '../storage/person-store.ts';
+import { type FoldedRange, LogReplacedError, type PersonStore } from '../storage/person-store.ts';
 import type { LaneOptions } from './lane.ts';
 import { Ledger } from './ledger.ts';
 import { believedProgress } from './past.ts';
@@ -12,6 +12,8 @@ export interface Acquisition {
   readonly ledger: Ledger;
   /** What the lane has to know of the former owner. */
   readonly past: Pick<LaneOptions, 'foldedBelow' | 'folded' | 'landmark' | 'takenAt'>;
+  /** Saves of records that have left the log: what they wrote has to be sent all the same, which may not have been. */
+  readonly unsent: readonly FoldedRange[];
   /** Where to read on. */
   readonly start: number;
 }
@@ -53,12 +55,13 @@ export async function acquire(
   const ledger = new Ledger(progress);
   const lost = ledger.lose(first);
   if (lost > 0) logger.error({ partition, lost, first }, 'records left the log before they had a row');
+  const unsent = lost > 0 ? folded.filter(({ from }) => from < first) : [];
   // The landmark is read again, to see that it is still there.
   const hasLandmark = landmark !== undefined && landmark.offset >= first;
   const start = hasLandmark ? Math.min(ledger.lowEnd, landmark.offset) : ledger.lowEnd;
   ledger.expect(start);
   logger.debug({ partition, epoch, start }, 'partition taken');
-  return { logId, epoch, ledger, past: { foldedBelow, folded, landmark, takenAt: end }, start };
+  return { logId, epoch, ledger, past: { foldedBelow, folded, landmark, takenAt: end }, unsent, start };
 }
 
 function boundsOf(offsets: readonly PartitionOffsets[], partition: number) {

@@ -124,10 +124,14 @@ export class Dispatcher {
     groups.distrust();
   }
 
+  /** Nothing waits here, and nothing is on its way back. */
+  get isIdle(): boolean {
+    return this.#life.is('closed') || (this.#life.is('idle') && this.#queue.length === 0);
+  }
+
   /** Resolves once everything submitted is in a mailbox, or the dispatcher is closed. */
   drained(): Promise<void> {
-    if (this.#life.is('closed') || (this.#life.is('idle') && this.#queue.length === 0))
-      return Promise.resolve();
+    if (this.isIdle) return Promise.resolve();
     return new Promise((resolve) => this.#onIdle.push(resolve));
   }
 

@@ -100,9 +100,14 @@ export class Flusher {
     this.#dirty.delete(handle);
   }
 
+  /** No event waits for a save, or is in one. */
+  get isIdle(): boolean {
+    return this.#life.is('idle', 'closed');
+  }
+
   /** Resolves once nothing waits any more, or the flusher is closed. */
   drained(): Promise<void> {
-    if (this.#life.is('idle', 'closed')) return Promise.resolve();
+    if (this.isIdle) return Promise.resolve();
     return new Promise((resolve) => this.#onIdle.push(resolve));
   }
 

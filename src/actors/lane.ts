@@ -105,11 +105,10 @@ export class Lane {
     const { partition, offset, timestamp } = last;
     const { ledger, logger } = this.#options;
     const lostBefore = ledger.lost;
-    this.#queue.push({
-      taken: records.filter((record) => ledger.take(record.offset, record.value.length)),
-      reached: { partition, offset, recordedAtMs: timestamp },
-    });
+    const taken = records.filter((record) => ledger.take(record.offset, record.value.length));
     const lost = ledger.lost - lostBefore;
+    const reached = { partition, offset, recordedAtMs: timestamp };
+    this.#queue.push({ taken, reached, hasLost: lost > 0 });
     if (lost > 0)
       logger.error({ partition, lost, before: offset }, 'records left the log before they were read');
     this.relieve();
@@ -157,8 +156,14 @@ export class Lane {
     return [...new Set(this.#askers.values())];
   }
 
+  /** What was received is submitted, or has ended here. */
+  get isIdle(): boolean {
+    return !this.#running;
+  }
+
+  /** Resolves once it is idle. */
   drained(): Promise<void> {
-    if (!this.#running) return Promise.resolve();
+    if (this.isIdle) return Promise.resolve();
     return new Promise((resolve) => this.#onIdle.push(resolve));
   }
 
@@ -172,7 +177,7 @@ export class Lane {
     this.#running = true;
     try {
       for (let poll = this.#queue.shift(); poll !== undefined; poll = this.#queue.shift()) {
-        const opening = this.#open(poll.taken);
+        const opening = this.#open(poll);
         const entries = opening instanceof Promise ? await opening : opening;
         if (this.#life.is('closed')) break;
         this.#options.submit(entries, poll.reached);
@@ -185,7 +190,8 @@ export class Lane {
   }
 
   /** At once where every project is known and there are no transforms: that is the common case. */
-  #open(records: readonly LogRecord[]): readonly Entry[] | Promise<readonly Entry[]> {
+  #open(poll: Poll): readonly Entry[] | Promise<readonly Entry[]> {
+    const records = poll.taken;
     const decoded = records.map((record) => ({ record, decoded: decodeCaptured(textOf(record.value)) }));
     const teams = new Map<Token, Team | undefined | 'ask'>();
     let ask = false;
@@ -197,7 +203,7 @@ export class Lane {
       teams.set(token, team);
       if (team === 'ask') ask = true;
     }
-    const unsent = this.#unsentRanges(records);
+    const unsent = this.#unsentRanges(poll);
     if (!ask && unsent.length === 0 && this.#options.transforms.length === 0) {
       return this.#enter(decoded, (token) => {
         const team = teams.get(token);
@@ -310,14 +316,15 @@ export class Lane {
     return offset < this.#options.foldedBelow || inRanges(this.#options.folded, offset);
   }
 
-  #unsentRanges(records: readonly LogRecord[]): readonly FoldedRange[] {
+  #unsentRanges({ taken, reached, hasLost }: Poll): readonly FoldedRange[] {
     const { folded, takenAt } = this.#options;
-    const unsent = new Set<FoldedRange>();
-    for (const { offset } of records) {
+    // Of records that left the log nobody else will ask.
+    const unsent = new Set(hasLost ? folded.filter(({ from }) => from <= reached.offset) : []);
+    for (const { offset } of taken) {
       const range = offset < takenAt ? rangeAt(folded, offset) : undefined;
-      if (range !== undefined && !this.#resent.has(range)) unsent.add(range);
+      if (range !== undefined) unsent.add(range);
     }
-    return [...unsent];
+    return [...unsent].filter((range) => !this.#resent.has(range));
   }
 
   #send(messages: Messages): void {
@@ -346,6 +353,8 @@ export class Lane {
 interface Poll {
   readonly taken: readonly LogRecord[];
   readonly reached: Reached;
+  /** The log went on after records that are gone. */
+  readonly hasLost: boolean;
 }
 
 interface DecodedRecord {

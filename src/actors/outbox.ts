@@ -92,9 +92,14 @@ export class Outbox {
     else proceed();
   }
 
-  /** Resolves once everything pushed so far has been sent, or the outbox is closed. */
+  /** Everything pushed so far has been sent, or the outbox is closed. */
+  get isIdle(): boolean {
+    return !this.#life.is('sending');
+  }
+
+  /** Resolves once everything pushed has been sent, or the outbox is closed. */
   drained(): Promise<void> {
-    if (!this.#life.is('sending')) return Promise.resolve();
+    if (this.isIdle) return Promise.resolve();
     return new Promise((resolve) => this.#onEmpty.push(resolve));
   }
 

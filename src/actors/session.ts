@@ -8,13 +8,14 @@ import type { LIMITS } from '../limits.ts';
 import type { Logger } from '../logger.ts';
 import { groupKey } from '../person/group.ts';
 import type { Assignment, EventLog, LogRecord, TopicPartition } from '../storage/event-log.ts';
-import type { FoldedRange, PartitionEpoch, PersonStore } from '../storage/person-store.ts';
+import type { FoldedRange, PersonStore } from '../storage/person-store.ts';
 import type { TeamStore } from '../storage/team-store.ts';
 import { INGESTION_TOPIC } from '../storage/topics.ts';
 import { type Acquisition, acquire } from './acquire.ts';
 import type { ActorSystem } from './actor-system.ts';
 import { Committer } from './committer.ts';
 import { Dispatcher } from './dispatcher.ts';
+import { drain } from './drain.ts';
 import type { Duplicates } from './duplicates.ts';
 import type { Entry } from './entry.ts';
 import { type Flushed, Flusher } from './flusher.ts';
@@ -28,6 +29,7 @@ import { Lane } from './lane.ts';
 import type { Ledger } from './ledger.ts';
 import { type MessageOptions, Messages } from './messages.ts';
 import { type Finish, Outbox } from './outbox.ts';
+import { epochOf, type Part } from './part.ts';
 import { personWork } from './person-work.ts';
 import { type PersonHandle, Persons } from './persons.ts';
 import { type Memory, settle } from './settle.ts';
@@ -60,15 +62,6 @@ export interface SessionOptions {
   readonly resume: (at: TopicPartition) => void;
   readonly commit: (assignment: Assignment, offset: number) => Promise<void>;
   readonly onFailure: (error: unknown) => void;
-}
-
-interface Part {
-  readonly assignment: Assignment;
-  readonly logId: string;
-  readonly epoch: number;
-  readonly ledger: Ledger;
-  readonly lane: Lane;
-  readonly committer: Committer;
 }
 
 export class Session {
@@ -153,7 +146,13 @@ export class Session {
   async acquire(assignment: Assignment, isOver: () => boolean): Promise<number | undefined> {
     const acquired = await acquire(this.#options, assignment, isOver);
     if (acquired === undefined || isOver()) return undefined;
-    const { past, start, ...part } = acquired;
+    const { past, unsent, start, ...part } = acquired;
+    if (unsent.length > 0) {
+      await this.#resend(unsent);
+      // Once progress is saved nobody knows of these saves any more.
+      await this.#outbox.drained();
+      if (isOver()) return undefined;
+    }
     const lane = this.#lane(assignment, part.ledger, past);
     const committer = this.#committer(assignment);
     this.#parts.set(assignment.partition, { ...part, assignment, lane, committer });
@@ -218,12 +217,14 @@ export class Session {
     await Promise.all([...this.#parts.values()].map(({ committer }) => committer.settled()));
   }
 
-  /** Resolves once everything received has its row on the output topics, or the session is closed. */
-  async drained(): Promise<void> {
-    for (const { lane } of this.#parts.values()) await lane.drained();
-    await this.#dispatcher.drained();
-    await this.#flusher.drained();
-    await this.#outbox.drained();
+  /**
+   * Nothing that is held goes by time any more: the next owner has it. Resolves once everything else that was received
+   * has its row on the output topics, or the session is closed.
+   */
+  drain(): Promise<void> {
+    this.#hold.close();
+    const lanes = [...this.#parts.values()].map(({ lane }) => lane);
+    return drain([...lanes, this.#dispatcher, this.#flusher, this.#outbox]);
   }
 
   /** Something got its fate here, or nothing has had to for a while. */
@@ -392,9 +393,4 @@ export class Session {
       else lane.go(this.#hold);
     }
   }
-}
-
-function epochOf({ assignment, logId, epoch }: Part): PartitionEpoch {
-  const { topic, partition } = assignment;
-  return { key: { logId, topic, partition }, epoch };
 }

@@ -174,7 +174,7 @@ class LogWorker implements Worker {
     if (running) {
       for (const { life } of this.#tenures.in('taken')) life.move('draining');
       try {
-        await Promise.race([this.#session.drained(), sleep(clock, limits.closeMs)]);
+        await Promise.race([this.#session.drain(), sleep(clock, limits.closeMs)]);
         await Promise.race([this.#session.saveProgress(), sleep(clock, limits.closeSaveMs)]);
         await Promise.race([this.#session.committed(), sleep(clock, limits.closeCommitMs)]);
       } catch (error) {

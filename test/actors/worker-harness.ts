@@ -65,7 +65,7 @@ export interface Changed {
   readonly holdBytesMax?: number;
   readonly transforms?: readonly Transform[];
   /** In place of the log's own. */
-  readonly append?: EventLog['append'];
+  readonly log?: Partial<Pick<EventLog, 'append' | 'offsets' | 'subscribe'>>;
 }
 
 type Wrap = (store: PersonStore) => PersonStore;
@@ -110,7 +110,7 @@ export async function workerHarness(t: Test, project: ProjectSettings = {}): Pro
   const metrics = new Metrics();
   const startUntaken = (wrap: Wrap = (store) => store, changed: Changed = {}): Promise<Worker> =>
     startWorker({
-      log: { ...log, append: changed.append ?? log.append },
+      log: { ...log, ...changed.log },
       isShared: true,
       persons: wrap(createPersonStore(postgres)),
       teams,

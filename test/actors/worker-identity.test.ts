@@ -2,6 +2,7 @@ import t, { type Test } from 'tap';
 import type { Worker } from '../../src/actors/worker.ts';
 import { asDistinctId } from '../../src/event/ids.ts';
 import { derivePersonUuid } from '../../src/ids.ts';
+import { INGESTION_TOPIC } from '../../src/storage/topics.ts';
 import { until } from '../support/event-log.ts';
 import { type ClientEvent, type Harness, TEAM, workerHarness } from './worker-harness.ts';
 
@@ -226,6 +227,42 @@ t.test('ten thousand held events of one id survive a restart and go on with thei
   t.match(await harness.settled(10_001), { held: 0, rows: 10_001, imbalance: 0 });
   t.same(await persons(harness), ['Alice anon-1']);
   await second.abandon();
+});
+
+t.test('what is held when a worker stops stays held, however long its last commit takes', async (t) => {
+  const harness = await workerHarness(t);
+  const holdMs = 2_000;
+  const first = await harness.start(undefined, {
+    holdMs,
+    // Nothing is committed before it stops.
+    limits: { progressEveryMs: 60_000, closeCommitMs: 60_000 },
+    log: {
+      async subscribe(subscriber) {
+        const subscription = await harness.log.subscribe(subscriber);
+        const commit = subscription.commit.bind(subscription);
+        subscription.commit = async (...what) => {
+          await pause(holdMs + 500);
+          await commit(...what);
+        };
+        return subscription;
+      },
+    },
+  });
+  const distinctId = 'anonymous';
+  await harness.capture([
+    { event: 'row at once', distinctId, properties: { $process_person_profile: false } },
+    { event: 'held', distinctId },
+  ]);
+  await until(() => first.standings().some(({ held, finished }) => held === 1 && finished === 1));
+  await first.close();
+  t.same([...(await harness.log.committed('worker', INGESTION_TOPIC)).values()], [1]);
+  t.equal((await harness.read('clickhouse_events_json')).length, 1);
+  t.same((await harness.postgres.query('SELECT 1 FROM posthog_person')).rows, []);
+
+  const second = await harness.start(undefined, { holdMs: 0 });
+  await until(async () => (await harness.settled(2)).rows === 2);
+  t.equal((await harness.read('clickhouse_events_json')).length, 2);
+  await second.close();
 });
 
 t.test('after ten minutes of downtime, identifies that wait in the log still come in time', async (t) => {

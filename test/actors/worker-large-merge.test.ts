@@ -16,14 +16,16 @@ t.test('a merge of which some ids are not told yet has its row, no fate, and is 
   let refused = 0;
   const first = await harness.start(undefined, {
     limits: LIMITS,
-    append: async (records) => {
-      const mappings = records.filter(({ topic }) => topic === 'clickhouse_person_distinct_id').length;
-      if (told + mappings > IDS) {
-        refused += 1;
-        throw new LogUnavailableError('no answer');
-      }
-      told += mappings;
-      return log.append(records);
+    log: {
+      append: async (records) => {
+        const mappings = records.filter(({ topic }) => topic === 'clickhouse_person_distinct_id').length;
+        if (told + mappings > IDS) {
+          refused += 1;
+          throw new LogUnavailableError('no answer');
+        }
+        told += mappings;
+        return log.append(records);
+      },
     },
   });
   await harness.capture(

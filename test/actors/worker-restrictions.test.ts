@@ -54,7 +54,7 @@ t.test(
   async (t) => {
     const ofIds = new Map<DistinctId, ReadonlySet<Restriction>>();
     const harness = await workerHarness(t, { restrictions: { ofAll: new Set(), ofIds } });
-    const before = await harness.start(undefined, { append });
+    const before = await harness.start(undefined, { log: { append } });
     await harness.capture([
       { event: '$identify', distinctId: 'bot', properties: { $anon_distinct_id: 'anon' } },
     ]);
@@ -80,7 +80,7 @@ t.test('what was folded without a person gets its row without one after a crash'
   await first.close();
 
   ofIds.set(asDistinctId('guest'), new Set(['no_person_profile']));
-  const second = await harness.start(undefined, { append });
+  const second = await harness.start(undefined, { log: { append } });
   // About a group, so that the save has to note that it was folded.
   const $group = { $group_type: 'company', $group_key: 'acme', $group_set: { size: 3 } };
   await harness.capture([

@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
 import type { KafkaConnection } from '../../src/storage/kafka/log.ts';
+import { freePort } from '../../tools/free-port.ts';
 import { startKafka } from '../../tools/kafka/broker.ts';
 import { newRunFolder, removeFolder } from '../../tools/kafka/folder.ts';
 import { kafkaJars } from '../../tools/kafka/jars.ts';
@@ -14,14 +14,6 @@ const PASSWORD = 'secret of the test';
 const run = promisify(execFile);
 
 t.setTimeout(600_000);
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 const dir = await newRunFolder();
 const keystore = join(dir, 'broker.p12');

@@ -7,13 +7,14 @@
  * The broker ends with this process, however that ends.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { freePort, isFree } from '../free-port.ts';
 import { kafkaJars, kafkaMissing } from './jars.ts';
 
 export { kafkaMissing };
@@ -203,25 +204,6 @@ function propertiesText(properties: Readonly<Record<string, string>>): string {
 function newClusterId(): string {
   const bytes = randomBytes(16);
   return Buffer.concat([Buffer.from([bytes.readUInt8(0) & 0x7f]), bytes.subarray(1)]).toString('base64url');
-}
-
-const PORTS = { first: 20_000, last: 29_999, tries: 100 } as const;
-
-/** Below those that the system gives to clients: nobody takes it while the broker is down. */
-async function freePort(): Promise<number> {
-  for (let tries = 0; tries < PORTS.tries; tries += 1) {
-    const port = randomInt(PORTS.first, PORTS.last + 1);
-    if (await isFree(port)) return port;
-  }
-  throw new Error(`no free port from ${PORTS.first} to ${PORTS.last} on ${HOST}`);
-}
-
-function isFree(port: number): Promise<boolean> {
-  const server = createServer();
-  return new Promise((resolve) => {
-    server.once('error', () => resolve(false));
-    server.listen(port, HOST, () => server.close(() => resolve(true)));
-  });
 }
 
 function isAnswering(port: number): Promise<boolean> {
