@@ -6,16 +6,20 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { sleep, systemClock } from '../../src/clock.ts';
+import { LIMITS } from '../../src/limits.ts';
+import { inRanges } from '../../src/storage/offset-ranges.ts';
+import type { OffsetRange } from '../../src/storage/person-store.ts';
 import { INGESTION_TOPIC } from '../../src/storage/topics.ts';
 import { bringUp, type Cluster } from '../support/cluster.ts';
 import { deleteRecords, makeTopicAnew } from '../support/kafka-topics.ts';
+import type { SeenRecord } from '../support/log-watch.ts';
 import { countRows } from '../support/proof.ts';
 import { type FaultOptions, type FaultResult, onCluster, type Scene } from '../support/scene.ts';
 import { SeqClient } from '../support/seq-client.ts';
 
 interface Left {
   readonly partition: number;
-  readonly unfinished: unknown;
+  readonly unfinished: readonly OffsetRange[];
   readonly held: number;
   readonly folded_below: number;
   readonly read_position: number;
@@ -35,7 +39,7 @@ const POLL_MS = 100;
 const ANEW_EVENTS = 100;
 
 export function lostProgress(options: FaultOptions): Promise<FaultResult> {
-  let gone = { partition: -1, first: 0 };
+  let gone: Gone | undefined;
   return onCluster(
     { ...options, holdSeconds: 8 },
     async (scene) => {
@@ -43,8 +47,13 @@ export function lostProgress(options: FaultOptions): Promise<FaultResult> {
       gone = await retentionPassed(scene);
     },
     {
-      mayBeLost: ({ partition, offset }) => partition === gone.partition && offset < gone.first,
-      afterProof: topicAnew,
+      isLost: (record) => gone?.isLost(record) ?? false,
+      async afterProof(scene, { lostWithRow }) {
+        scene.facts['lost, with a row'] = lostWithRow;
+        if (gone?.isInOrder && lostWithRow > 0)
+          scene.problems.push(`${lostWithRow} records have their row and count as lost`);
+        await topicAnew(scene);
+      },
     },
   );
 }
@@ -103,16 +112,19 @@ async function finished(cluster: Cluster, then: readonly Left[]): Promise<void> 
   }
 }
 
-/** The first offset that is left of a partition. */
-async function retentionPassed({
-  cluster,
-  report,
-  takes,
-  problems,
-}: Scene): Promise<{ partition: number; first: number }> {
+interface Gone {
+  /** Everything was finished or held when the workers ended. */
+  readonly isInOrder: boolean;
+  /** Whether the record is gone, and progress did not say that it was done. */
+  isLost(record: SeenRecord): boolean;
+}
+
+async function retentionPassed({ cluster, report, takes, problems }: Scene): Promise<Gone> {
   const partition = 0;
-  // In good order: what is not known to have a row counts as lost.
-  await Promise.all(cluster.workers.map((worker) => worker.stop()));
+  const stops = await Promise.all(cluster.workers.map((worker) => worker.stop()));
+  const isInOrder = stops.every(({ elapsedMs }) => elapsedMs < LIMITS.worker.closeMs);
+  const left = (await leftOf(cluster))[partition];
+  if (left === undefined) throw new Error(`partition ${partition} has no progress`);
   await takes(BACKLOG_EVENTS);
   const committed = (await cluster.log.committed('worker', INGESTION_TOPIC)).get(partition) ?? 0;
   const first = committed + TAKEN_RECORDS;
@@ -123,7 +135,13 @@ async function retentionPassed({
   report(`partition ${partition} begins at ${first}, committed was ${committed}`);
   await Promise.all(cluster.workers.map(bringUp));
   await takes(500);
-  return { partition, first };
+  return {
+    isInOrder,
+    isLost: (record) =>
+      record.partition === partition &&
+      record.offset < first &&
+      (record.offset >= left.read_position || inRanges(left.unfinished, record.offset)),
+  };
 }
 
 /** Everything has settled by then. */

@@ -12,6 +12,8 @@ export interface ClusterProof {
   readonly uuidsAgain: number;
   /** Rows that were produced once more for their record. */
   readonly rowsAgain: number;
+  /** Records that count as lost, although their row is there. */
+  readonly lostWithRow: number;
   /** Records of which the row that stays was sent again, and shows a later moment of its person. */
   readonly rowsLater: number;
   readonly problems: readonly string[];
@@ -37,12 +39,12 @@ const FOLDED_TWICE = `
 const PERSON_SEQS = `
   SELECT d.distinct_id, p.properties FROM posthog_persondistinctid d JOIN posthog_person p ON p.id = d.person_id`;
 
-/** `mayBeLost`: whether the record may have left the log before anybody read it; then it is counted as such. */
+/** `isLost`: whether the record left the log before progress said that it had its row. */
 export async function proveCluster(
   cluster: Cluster,
   clients: readonly SeqClient[],
   watch: LogWatch,
-  mayBeLost: (record: SeenRecord) => boolean = () => false,
+  isLost: (record: SeenRecord) => boolean = () => false,
 ): Promise<ClusterProof> {
   const books = await settleCluster(cluster, watch);
   const sent = new Set(clients.flatMap((client) => [...client.sent]));
@@ -51,23 +53,26 @@ export async function proveCluster(
     (a, b) => a.partition - b.partition || a.offset - b.offset,
   );
   const withRow = new Set(watch.rows.map(({ source }) => source));
-  const lost = records.filter((record) => mayBeLost(record) && !withRow.has(sourceOf(record)));
-  const kept = records.filter((record) => !lost.includes(record));
+  const lost = records.filter(isLost);
+  const kept = records.filter((record) => !isLost(record));
   for (const { uuid } of lost) acknowledged.delete(uuid);
-  const ids = new Set(kept.map(({ distinctId }) => distinctId));
+  const keptIds = idsOf(kept);
+  const lostIds = new Set([...idsOf(lost)].filter((id) => !keptIds.has(id)));
+  const ids = { sent: idsOf(records), acknowledged: keptIds, lost: lostIds };
   const moments = momentsOf(watch);
   return {
     books,
     uuidsAgain: records.length - new Set(records.map(({ uuid }) => uuid)).size,
     rowsAgain: watch.rows.length - new Set(watch.rows.map(({ source }) => source)).size,
     rowsLater: moments.later,
+    lostWithRow: lost.filter((record) => withRow.has(sourceOf(record))).length,
     problems: [
       ...booksProblems(books, records.length, lost.length),
       ...(await rowProblems(cluster.loader, { sent, acknowledged })),
-      ...(await personProblems(cluster.loader, { sent: ids, acknowledged: ids })),
+      ...(await personProblems(cluster.loader, ids)),
       ...orderProblems(records),
       ...moments.problems,
-      ...(await personSeqProblems(cluster, kept)),
+      ...(await personSeqProblems(cluster, kept, lost)),
       ...(await foldedTwice(cluster)),
       ...problem(
         clients.flatMap(({ refusals }) => refusals),
@@ -132,6 +137,9 @@ function booksProblems(books: Books, records: number, lost: number): string[] {
   return problems;
 }
 
+const idsOf = (records: readonly SeenRecord[]): ReadonlySet<string> =>
+  new Set(records.map(({ distinctId }) => distinctId));
+
 const sourceOf = ({ partition, offset }: SeenRecord): string => `${partition}:${offset}`;
 
 /** Of each id, the log has the events in the order in which they were sent; the first record of a uuid counts. */
@@ -181,16 +189,25 @@ function momentsOf({ rows, records }: LogWatch): {
 
 const isLater = ({ seq, personSeq }: SeenRow): boolean => personSeq !== undefined && personSeq > seq;
 
-/** In the end every person has what the last event of each of its ids has set. */
-async function personSeqProblems(cluster: Cluster, records: readonly SeenRecord[]): Promise<string[]> {
-  const last = new Map(records.map(({ distinctId, seq }) => [distinctId, seq]));
+/** In the end every person has what the last event of each of its ids has set; a later one that is lost may have, too. */
+async function personSeqProblems(
+  cluster: Cluster,
+  kept: readonly SeenRecord[],
+  lost: readonly SeenRecord[],
+): Promise<string[]> {
+  const last = new Map(kept.map(({ distinctId, seq }) => [distinctId, seq]));
+  const isOfLost = (id: string, seq: unknown): boolean =>
+    lost.some((one) => one.distinctId === id && one.seq === seq);
   const { rows } = await cluster.postgres.query<{ distinct_id: string; properties: Record<string, unknown> }>(
     PERSON_SEQS,
   );
   const found = new Map(
     rows.map(({ distinct_id, properties }) => [distinct_id, properties[seqKey(distinct_id)]]),
   );
-  const wrong = [...last].filter(([id, seq]) => found.get(id) !== seq);
+  const wrong = [...last].filter(([id, seq]) => {
+    const set = found.get(id);
+    return set !== seq && !(Number(set) > seq && isOfLost(id, set));
+  });
   return problem(
     wrong.map(([id, seq]) => `${id}: ${found.get(id)}, and not ${seq}`),
     'persons do not have what the last event of their id has set',

@@ -97,13 +97,19 @@ export async function rowProblems(system: Observed, { sent, acknowledged }: Post
   ];
 }
 
-/**
- * Every distinct id has one person, the same in `events`, in `person_distinct_id2` and in Postgres. `sent`: all ids of
- * which an event was sent; those of `acknowledged` must have a person.
- */
+export interface SentIds {
+  /** All ids of which an event was sent. */
+  readonly sent: ReadonlySet<string>;
+  /** Those that must have a person. */
+  readonly acknowledged: ReadonlySet<string>;
+  /** Those whose events have all left the log, and may have no row. */
+  readonly lost?: ReadonlySet<string>;
+}
+
+/** Every distinct id has one person, the same in `events`, in `person_distinct_id2` and in Postgres. */
 export async function personProblems(
   system: Observed,
-  { sent, acknowledged }: { readonly sent: ReadonlySet<string>; readonly acknowledged: ReadonlySet<string> },
+  { sent, acknowledged, lost = new Set() }: SentIds,
 ): Promise<string[]> {
   const [inEvents, inMappings, inPostgres] = await Promise.all([
     personsById(system, 'SELECT DISTINCT distinct_id, toString(person_id) AS person FROM events'),
@@ -116,7 +122,9 @@ export async function personProblems(
     ),
   ]);
   const wrong = [...new Set([...acknowledged, ...inEvents.keys(), ...inPostgres.keys()])].filter((id) => {
-    const persons = [inEvents, inMappings, inPostgres].map((found) => found.get(id)?.join(' '));
+    const sources =
+      lost.has(id) && !inEvents.has(id) ? [inMappings, inPostgres] : [inEvents, inMappings, inPostgres];
+    const persons = sources.map((found) => found.get(id)?.join(' '));
     return persons.some((person) => person === undefined || person.includes(' ') || person !== persons[0]);
   });
   const unknown = [...inPostgres.keys()].filter((id) => !sent.has(id));

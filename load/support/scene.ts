@@ -1,7 +1,7 @@
 /** A cluster under load, for one fault: what everybody needs before it, and the proof after it. */
 import { sleep, systemClock } from '../../src/clock.ts';
 import { Cluster, type ClusterOptions } from './cluster.ts';
-import { proveCluster } from './cluster-proof.ts';
+import { type ClusterProof, proveCluster } from './cluster-proof.ts';
 import { LogWatch, type SeenRecord } from './log-watch.ts';
 import { SeqClient } from './seq-client.ts';
 import { StateWatch } from './state-watch.ts';
@@ -46,10 +46,10 @@ export interface Scene {
 
 /** What is peculiar to the end of a fault. */
 export interface Aftermath {
-  /** Whether the record may have left the log before anybody read it. */
-  readonly mayBeLost?: (record: SeenRecord) => boolean;
+  /** Whether the record left the log before progress said that it had its row. */
+  readonly isLost?: (record: SeenRecord) => boolean;
   /** Goes on after the proof. */
-  readonly afterProof?: (scene: Scene) => Promise<void>;
+  readonly afterProof?: (scene: Scene, proof: ClusterProof) => Promise<void>;
 }
 
 type Fault = (scene: Scene) => Promise<void>;
@@ -102,7 +102,7 @@ async function run(
   options: SceneOptions,
   notes: Pick<Scene, 'problems' | 'facts' | 'report' | 'patience'>,
   fault: Fault,
-  { mayBeLost, afterProof }: Aftermath,
+  { isLost, afterProof }: Aftermath,
 ): Promise<void> {
   const { problems, facts, report } = notes;
   report(`ready after ${await cluster.start()} ms`);
@@ -141,7 +141,7 @@ async function run(
     await sleep(systemClock, LAST_LOAD_MS);
     await stopClients();
     report(`${taken()} events were answered 200; settling`);
-    const proof = await proveCluster(cluster, clients, watch, mayBeLost);
+    const proof = await proveCluster(cluster, clients, watch, isLost);
     problems.push(...proof.problems, ...state.problems.slice(0, 5));
     Object.assign(facts, {
       'answered 200': taken(),
@@ -151,7 +151,7 @@ async function run(
       'longest wait for a lock': `${state.lockWaitMaxMs} ms`,
       books: JSON.stringify(proof.books),
     });
-    await afterProof?.(scene);
+    await afterProof?.(scene, proof);
   } finally {
     await stopClients();
     state.stop();
