@@ -61,7 +61,7 @@ export function lostProgress(options: FaultOptions): Promise<FaultResult> {
 async function damagedLists(scene: Scene): Promise<void> {
   const { cluster, problems, report, takes } = scene;
   await takes(500);
-  const old = await leftOf(cluster);
+  const old = await leftOnceTaken(cluster);
   await sleep(systemClock, OLD_MS);
   await Promise.all(cluster.workers.map((worker) => worker.kill()));
   const left = await leftOf(cluster);
@@ -83,6 +83,22 @@ async function damagedLists(scene: Scene): Promise<void> {
   await Promise.all(cluster.workers.map(bringUp));
   await takes(500);
   await finished(cluster, left);
+}
+
+/** What every partition has, once all were taken and events are held. */
+async function leftOnceTaken(cluster: Cluster): Promise<readonly Left[]> {
+  const partitions = (await cluster.log.offsets(INGESTION_TOPIC)).length;
+  const deadline = systemClock.monotonic() + LOOK_MS;
+  for (;;) {
+    const left = await leftOf(cluster);
+    if (left.length === partitions && left.some(({ held }) => held > 0)) return left;
+    if (systemClock.monotonic() > deadline) {
+      throw new Error(
+        `after ${LOOK_MS} ms ${left.length} of ${partitions} partitions are taken, or nothing is held`,
+      );
+    }
+    await sleep(systemClock, POLL_MS);
+  }
 }
 
 /** What the killed workers had open is rolled back in its own time; until then rows are locked. */
@@ -123,7 +139,7 @@ async function retentionPassed({ cluster, report, takes, problems }: Scene): Pro
   const partition = 0;
   const stops = await Promise.all(cluster.workers.map((worker) => worker.stop()));
   const isInOrder = stops.every(({ elapsedMs }) => elapsedMs < LIMITS.worker.closeMs);
-  const left = (await leftOf(cluster))[partition];
+  const left = (await leftOf(cluster)).find((one) => one.partition === partition);
   if (left === undefined) throw new Error(`partition ${partition} has no progress`);
   await takes(BACKLOG_EVENTS);
   const committed = (await cluster.log.committed('worker', INGESTION_TOPIC)).get(partition) ?? 0;
