@@ -177,7 +177,7 @@ export const LIMITS = {
   },
   worker: {
     /** Records of one poll. */
-    pollRecordsMax: 250,
+    pollRecordsMax: 100,
     /** Records of a partition that were read and have no fate yet; past it the partition is paused. */
     inFlightPerPartitionMax: 1_000,
     /** Bytes of them, over all partitions; past it every partition is paused. */
@@ -185,10 +185,10 @@ export const LIMITS = {
     /** Events waiting for one person; past it the partition is paused. */
     inFlightPerPersonMax: 500,
     /** Events whose ids are looked up together, and that are dispatched in one turn of the event loop. */
-    dispatchEntriesMax: 250,
+    dispatchEntriesMax: 100,
     flushEventsMax: 1_000,
     /** Events that are folded, or settled after a save, in one turn of the event loop. */
-    turnEventsMax: 50,
+    turnEventsMax: 25,
     /** Held events that went on by time or memory and have no row yet; past it others that are due wait. */
     releasedInFlightMax: 2_000,
     /** Held ids that are due within the same time of this length share a timer. */
