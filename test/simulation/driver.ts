@@ -25,17 +25,17 @@ globalThis.clearImmediate = (immediate) => {
   nodeClearImmediate(immediate);
 };
 
-/** A promise that resolves after every microtask, and after the immediates that are waiting now. */
+/** A promise that resolves after the microtasks; immediates go on waiting. */
+const microtasks = (): Promise<void> => new Promise((resolve) => process.nextTick(resolve));
+
+/** A promise that resolves after the immediates that are waiting now, and the microtasks. */
 const turn = (): Promise<void> => new Promise((resolve) => void nodeSetImmediate(resolve));
 
 /** Resolves when nothing more happens unless time passes. */
 export async function settle(): Promise<void> {
-  do await turn();
-  while (waiting.size > 0);
+  await microtasks();
+  while (waiting.size > 0) await turn();
 }
-
-/** A promise that resolves after the microtasks; immediates go on waiting. */
-const microtasks = (): Promise<void> => new Promise((resolve) => process.nextTick(resolve));
 
 /**
  * Lets time pass: timers run one by one, and after each whatever follows from it. `isBurst`: the next timer, if it is due

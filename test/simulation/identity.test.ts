@@ -9,7 +9,7 @@ import { run } from './run.ts';
 
 const SEEDS = process.env['CI'] === 'true' ? 10_000 : 2_000;
 const FAILURES_MAX = 3;
-/** 10,000 seeds take 4 minutes on two cores that nobody else uses. */
+/** 10,000 seeds take 3 to 4 minutes on two cores that nobody else uses. */
 const TIMEOUT_MS = 20 * 60 * 1000;
 
 t.setTimeout(TIMEOUT_MS);
