@@ -187,8 +187,10 @@ export const LIMITS = {
     /** Events whose ids are looked up together, and that are dispatched in one turn of the event loop. */
     dispatchEntriesMax: 100,
     flushEventsMax: 1_000,
-    /** Events that are folded, or settled after a save, in one turn of the event loop. */
+    /** Events that are folded, or settled after a save, in one turn of the event loop; those of one person stay together. */
     turnEventsMax: 25,
+    /** Persons that a former owner saved and may not have sent that are read together; as many groups. */
+    resendAtOnceMax: 500,
     /** Held events that went on by time or memory and have no row yet; past it others that are due wait. */
     releasedInFlightMax: 2_000,
     /** Held ids that are due within the same time of this length share a timer. */

@@ -139,6 +139,7 @@ async function retentionPassed({ cluster, report, takes, problems }: Scene): Pro
   const partition = 0;
   const stops = await Promise.all(cluster.workers.map((worker) => worker.stop()));
   const isInOrder = stops.every(({ elapsedMs }) => elapsedMs < LIMITS.worker.closeMs);
+  if (!isInOrder) report('a worker ended before it was done: records whose rows it sent may count as lost');
   const left = (await leftOf(cluster)).find((one) => one.partition === partition);
   if (left === undefined) throw new Error(`partition ${partition} has no progress`);
   await takes(BACKLOG_EVENTS);

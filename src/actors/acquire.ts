@@ -12,7 +12,7 @@ export interface Acquisition {
   readonly ledger: Ledger;
   /** What the lane has to know of the former owner. */
   readonly past: Pick<LaneOptions, 'foldedBelow' | 'folded' | 'landmark' | 'takenAt'>;
-  /** Saves of records that have left the log: what they wrote has to be sent all the same, which may not have been. */
+  /** Saves of records that have left the log: nobody will ask for what they wrote, and it may not have been sent. */
   readonly unsent: readonly FoldedRange[];
   /** Where to read on. */
   readonly start: number;

@@ -57,6 +57,8 @@ export interface LaneOptions {
   readonly send: (batch: Batch) => void;
   /** Records of these ranges were folded, and their persons' rows may not have left. */
   readonly resend: (ranges: readonly FoldedRange[]) => Promise<void>;
+  /** Some records left the log before they were read again: maybe some of these ranges. */
+  readonly onLost: (ranges: readonly FoldedRange[]) => void;
   readonly pause: () => void;
   readonly resume: () => void;
   /** Somebody new asks for a pause, whether the partition is paused already or not. */
@@ -108,9 +110,11 @@ export class Lane {
     const taken = records.filter((record) => ledger.take(record.offset, record.value.length));
     const lost = ledger.lost - lostBefore;
     const reached = { partition, offset, recordedAtMs: timestamp };
-    this.#queue.push({ taken, reached, hasLost: lost > 0 });
-    if (lost > 0)
+    this.#queue.push({ taken, reached });
+    if (lost > 0) {
       logger.error({ partition, lost, before: offset }, 'records left the log before they were read');
+      this.#options.onLost(this.#options.folded.filter(({ from }) => from <= offset));
+    }
     this.relieve();
     void this.#run();
   }
@@ -156,7 +160,7 @@ export class Lane {
     return [...new Set(this.#askers.values())];
   }
 
-  /** What was received is submitted, or has ended here. */
+  /** What was received is submitted, or has ended here; or it has failed. */
   get isIdle(): boolean {
     return !this.#running;
   }
@@ -177,7 +181,7 @@ export class Lane {
     this.#running = true;
     try {
       for (let poll = this.#queue.shift(); poll !== undefined; poll = this.#queue.shift()) {
-        const opening = this.#open(poll);
+        const opening = this.#open(poll.taken);
         const entries = opening instanceof Promise ? await opening : opening;
         if (this.#life.is('closed')) break;
         this.#options.submit(entries, poll.reached);
@@ -190,8 +194,7 @@ export class Lane {
   }
 
   /** At once where every project is known and there are no transforms: that is the common case. */
-  #open(poll: Poll): readonly Entry[] | Promise<readonly Entry[]> {
-    const records = poll.taken;
+  #open(records: readonly LogRecord[]): readonly Entry[] | Promise<readonly Entry[]> {
     const decoded = records.map((record) => ({ record, decoded: decodeCaptured(textOf(record.value)) }));
     const teams = new Map<Token, Team | undefined | 'ask'>();
     let ask = false;
@@ -203,7 +206,7 @@ export class Lane {
       teams.set(token, team);
       if (team === 'ask') ask = true;
     }
-    const unsent = this.#unsentRanges(poll);
+    const unsent = this.#unsentRanges(records);
     if (!ask && unsent.length === 0 && this.#options.transforms.length === 0) {
       return this.#enter(decoded, (token) => {
         const team = teams.get(token);
@@ -316,15 +319,14 @@ export class Lane {
     return offset < this.#options.foldedBelow || inRanges(this.#options.folded, offset);
   }
 
-  #unsentRanges({ taken, reached, hasLost }: Poll): readonly FoldedRange[] {
+  #unsentRanges(records: readonly LogRecord[]): readonly FoldedRange[] {
     const { folded, takenAt } = this.#options;
-    // Of records that left the log nobody else will ask.
-    const unsent = new Set(hasLost ? folded.filter(({ from }) => from <= reached.offset) : []);
-    for (const { offset } of taken) {
+    const unsent = new Set<FoldedRange>();
+    for (const { offset } of records) {
       const range = offset < takenAt ? rangeAt(folded, offset) : undefined;
-      if (range !== undefined) unsent.add(range);
+      if (range !== undefined && !this.#resent.has(range)) unsent.add(range);
     }
-    return [...unsent].filter((range) => !this.#resent.has(range));
+    return [...unsent];
   }
 
   #send(messages: Messages): void {
@@ -353,8 +355,6 @@ export class Lane {
 interface Poll {
   readonly taken: readonly LogRecord[];
   readonly reached: Reached;
-  /** The log went on after records that are gone. */
-  readonly hasLost: boolean;
 }
 
 interface DecodedRecord {

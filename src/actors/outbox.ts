@@ -60,7 +60,7 @@ export interface OutboxOptions {
 export class Outbox {
   readonly #options: OutboxOptions;
   readonly #life = new Lifecycle<Mode>('outbox', MOVES, 'idle');
-  readonly #batches: Batch[] = [];
+  readonly #batches: Pushed[] = [];
   /** Those whose batch has left, or is leaving. */
   readonly #bulks: StartedBulk[] = [];
   /** Messages of bulks that are not sent yet. */
@@ -79,9 +79,10 @@ export class Outbox {
     return this.#batches.length >= batchesMax || this.#bulkCount >= bulkMax;
   }
 
-  push(batch: Batch): void {
+  /** `onSent`: all of it, its bulk too, is durable. It is not called when the outbox is closed before. */
+  push(batch: Batch, onSent: () => void = () => {}): void {
     if (this.#life.is('closed')) return;
-    this.#batches.push(batch);
+    this.#batches.push({ batch, onSent });
     this.#bulkCount += batch.bulk?.count ?? 0;
     if (this.#life.is('idle')) void this.#run();
   }
@@ -113,15 +114,16 @@ export class Outbox {
   async #run(): Promise<void> {
     this.#life.move('sending');
     while (this.#batches.length + this.#bulks.length > 0) {
-      const batch = this.#batches[0];
-      if (batch?.bulk) this.#bulks.push(started(batch.bulk));
+      const pushed = this.#batches[0];
+      if (pushed?.batch.bulk) this.#bulks.push(started(pushed.batch.bulk, pushed.onSent));
       const part = this.#nextOfBulks();
-      const messages = batch ? concat(batch.messages, part) : part;
+      const messages = pushed ? concat(pushed.batch.messages, part) : part;
       const isSent = await this.#send(messages);
       if (!isSent || this.#life.is('closed')) return;
-      if (batch) {
+      if (pushed) {
         this.#batches.shift();
-        this.#options.onSent(batch.finishes);
+        this.#options.onSent(pushed.batch.finishes);
+        if (pushed.batch.bulk === undefined) pushed.onSent();
       }
       this.#settleBulks(part.length);
       if (!this.isFull) for (const proceed of this.#onRoom.splice(0)) proceed();
@@ -154,6 +156,7 @@ export class Outbox {
     for (let bulk = this.#bulks[0]; bulk?.left === 0; bulk = this.#bulks[0]) {
       this.#bulks.shift();
       this.#options.onSent(bulk.finishes);
+      bulk.onSent();
     }
   }
 
@@ -183,16 +186,23 @@ export class Outbox {
   }
 }
 
+interface Pushed {
+  readonly batch: Batch;
+  readonly onSent: () => void;
+}
+
 /** A bulk of which some may have been sent. */
 interface StartedBulk {
   readonly messages: Iterator<AppendRecord, unknown>;
   readonly finishes: readonly Finish[];
+  readonly onSent: () => void;
   left: number;
 }
 
-const started = ({ messages, count, finishes }: Bulk): StartedBulk => ({
+const started = ({ messages, count, finishes }: Bulk, onSent: () => void): StartedBulk => ({
   messages: messages[Symbol.iterator](),
   finishes,
+  onSent,
   left: count,
 });
 

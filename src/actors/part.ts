@@ -4,6 +4,7 @@ import type { PartitionEpoch } from '../storage/person-store.ts';
 import type { Committer } from './committer.ts';
 import type { Lane } from './lane.ts';
 import type { Ledger } from './ledger.ts';
+import type { Unsent } from './unsent.ts';
 
 export interface Part {
   readonly assignment: Assignment;
@@ -12,6 +13,7 @@ export interface Part {
   readonly ledger: Ledger;
   readonly lane: Lane;
   readonly committer: Committer;
+  readonly unsent: Unsent;
 }
 
 export function epochOf({ assignment, logId, epoch }: Part): PartitionEpoch {

@@ -6,7 +6,6 @@ import type { Clock } from '../clock.ts';
 import type { DerivePersonUuid } from '../event/ids.ts';
 import type { LIMITS } from '../limits.ts';
 import type { Logger } from '../logger.ts';
-import { groupKey } from '../person/group.ts';
 import type { Assignment, EventLog, LogRecord, TopicPartition } from '../storage/event-log.ts';
 import type { FoldedRange, PersonStore } from '../storage/person-store.ts';
 import type { TeamStore } from '../storage/team-store.ts';
@@ -32,10 +31,12 @@ import { type Finish, Outbox } from './outbox.ts';
 import { epochOf, type Part } from './part.ts';
 import { personWork } from './person-work.ts';
 import { type PersonHandle, Persons } from './persons.ts';
+import { resend } from './resend.ts';
 import { type Memory, settle } from './settle.ts';
 import type { News } from './tail.ts';
 import type { Transform } from './transforms.ts';
 import { Turn } from './turn.ts';
+import { Unsent } from './unsent.ts';
 import type { WorkerMetrics } from './worker-metrics.ts';
 
 export type WorkerLimits = { readonly [Name in keyof (typeof LIMITS)['worker']]: number };
@@ -146,16 +147,15 @@ export class Session {
   async acquire(assignment: Assignment, isOver: () => boolean): Promise<number | undefined> {
     const acquired = await acquire(this.#options, assignment, isOver);
     if (acquired === undefined || isOver()) return undefined;
-    const { past, unsent, start, ...part } = acquired;
-    if (unsent.length > 0) {
-      await this.#resend(unsent);
-      // Once progress is saved nobody knows of these saves any more.
-      await this.#outbox.drained();
-      if (isOver()) return undefined;
-    }
-    const lane = this.#lane(assignment, part.ledger, past);
+    const { past, unsent: ranges, start, ...part } = acquired;
+    const unsent = new Unsent({
+      resend: (some) => this.#resend(some, true),
+      onFailure: (error) => this.#fail(error),
+    });
+    unsent.add(ranges);
+    const lane = this.#lane(assignment, part.ledger, past, unsent);
     const committer = this.#committer(assignment);
-    this.#parts.set(assignment.partition, { ...part, assignment, lane, committer });
+    this.#parts.set(assignment.partition, { ...part, assignment, lane, committer, unsent });
     this.#dispatcher.distrust();
     committer.reach(part.ledger.lowEnd);
     return start;
@@ -196,7 +196,8 @@ export class Session {
     const { clock, limits } = this.#options;
     await this.#inTurn(async () => {
       const isDue = clock.monotonic() - this.#savedAtMs >= limits.progressIdleEveryMs;
-      const changed = [...this.#parts.values()].filter(({ ledger }) => ledger.changed || isDue);
+      const settled = [...this.#parts.values()].filter(({ unsent }) => unsent.isEmpty);
+      const changed = settled.filter(({ ledger }) => ledger.changed || isDue);
       if (isDue) this.#savedAtMs = clock.monotonic();
       if (changed.length === 0) return;
       const partitions = changed.map((part) => ({
@@ -223,8 +224,8 @@ export class Session {
    */
   drain(): Promise<void> {
     this.#hold.close();
-    const lanes = [...this.#parts.values()].map(({ lane }) => lane);
-    return drain([...lanes, this.#dispatcher, this.#flusher, this.#outbox]);
+    const own = [...this.#parts.values()].flatMap(({ lane, unsent }) => [lane, unsent]);
+    return drain([...own, this.#dispatcher, this.#flusher, this.#outbox]);
   }
 
   /** Something got its fate here, or nothing has had to for a while. */
@@ -245,8 +246,9 @@ export class Session {
   /** Drops everything that is not durable. A save under way may still happen: the next epoch waits it out. */
   close(): void {
     this.#closed = true;
-    for (const { lane, committer } of this.#parts.values()) {
+    for (const { lane, committer, unsent } of this.#parts.values()) {
       lane.close();
+      unsent.close();
       committer.close();
     }
     this.#hold.close();
@@ -317,7 +319,7 @@ export class Session {
     );
   }
 
-  #lane({ topic, partition }: Assignment, ledger: Ledger, past: Acquisition['past']): Lane {
+  #lane({ topic, partition }: Assignment, ledger: Ledger, past: Acquisition['past'], unsent: Unsent): Lane {
     const { limits, teams, clock, logger, transforms } = this.#options;
     return new Lane({
       ...past,
@@ -335,7 +337,8 @@ export class Session {
       messages: () => this.#messages(),
       submit: (entries, reached) => this.#dispatcher.submit(entries, reached),
       send: (batch) => this.#outbox.push(batch),
-      resend: (ranges) => this.#resend(ranges),
+      resend: (ranges) => this.#resend(ranges, false),
+      onLost: (ranges) => unsent.add(ranges),
       pause: () => this.#options.pause({ topic, partition }),
       resume: () => this.#options.resume({ topic, partition }),
       onPause: (reason) => this.#options.metrics.paused(reason),
@@ -347,14 +350,11 @@ export class Session {
     return new Messages(this.#options.messages, this.#options.clock.now());
   }
 
-  /** Persons and groups that a former owner saved and may not have sent, as they are now. */
-  async #resend(ranges: readonly FoldedRange[]): Promise<void> {
-    const persons = new Set(ranges.flatMap((range) => range.persons));
-    const groups = new Map(ranges.flatMap((range) => range.groups.map((group) => [groupKey(group), group])));
-    if (persons.size + groups.size === 0) return;
-    const messages = this.#messages();
-    messages.recorded(await this.#options.store.findRecorded([...persons], [...groups.values()]));
-    this.#outbox.push(messages.batch);
+  async #resend(ranges: readonly FoldedRange[], untilSent: boolean): Promise<void> {
+    const { store, limits } = this.#options;
+    const messages = () => this.#messages();
+    const options = { store, outbox: this.#outbox, messages, atOnceMax: limits.resendAtOnceMax };
+    await resend(options, ranges, untilSent);
   }
 
   async #saved(flushed: readonly Flushed[]): Promise<void> {

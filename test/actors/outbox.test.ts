@@ -78,7 +78,7 @@ t.test('a record is finished once all that it left is durable, whatever fails me
       const { outbox, events } = outboxOver(fails);
       for (const [number, { rows, moved }] of batches.entries()) {
         await new Promise<void>((proceed) => outbox.whenRoom(proceed));
-        outbox.push(batchOf(number, rows, moved));
+        outbox.push(batchOf(number, rows, moved), () => events.push(`ends of ${number}`));
       }
       await outbox.drained();
       for (const [number, { rows, moved }] of batches.entries()) {
@@ -87,6 +87,7 @@ t.test('a record is finished once all that it left is durable, whatever fails me
           count === 0 || (end(`${name} ${count - 1}`) >= 0 && end(`${name} ${count - 1}`) < at);
         if (!isBefore('row', rows, end('rows'))) return false;
         if (moved > 0 && !(isBefore('id', moved, end('merges')) && end('rows') < end('merges'))) return false;
+        if (end('ends') !== end(moved > 0 ? 'merges' : 'rows') + 1) return false;
       }
       const ids = events.filter((event) => event.startsWith('id'));
       const inOrder = batches.flatMap(({ moved }, number) =>
@@ -108,7 +109,7 @@ t.test('there is no room while too many moved ids wait', async (t) => {
 t.test('closed at any moment it ends, and finishes nothing more', async (t) => {
   for (let ticks = 0; ticks < 40; ticks++) {
     const { outbox, events } = outboxOver([]);
-    for (const number of [0, 1]) outbox.push(batchOf(number, 5, 5));
+    for (const number of [0, 1]) outbox.push(batchOf(number, 5, 5), () => events.push(`ends of ${number}`));
     for (let tick = 0; tick < ticks; tick++) await Promise.resolve();
     outbox.close();
     const finished = events.filter((event) => event.includes('s of')).join();

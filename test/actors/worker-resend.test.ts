@@ -1,6 +1,8 @@
 import t, { type Test } from 'tap';
+import { sleep, systemClock } from '../../src/clock.ts';
 import type { PersonUuid } from '../../src/event/ids.ts';
 import { type EventLog, LogUnavailableError } from '../../src/storage/event-log.ts';
+import type { PersonStore } from '../../src/storage/person-store.ts';
 import { createPersonStore } from '../../src/storage/postgres/person-store.ts';
 import { INGESTION_TOPIC } from '../../src/storage/topics.ts';
 import { until } from '../support/event-log.ts';
@@ -9,6 +11,8 @@ import { type Changed, type Harness, workerHarness } from './worker-harness.ts';
 t.setTimeout(600_000);
 
 const EVENTS = 40;
+/** Progress would have been saved several times. */
+const PROGRESS_MS = 300;
 /** Each offset by a save of its own, with a person of its own. */
 const FOLD = `
   INSERT INTO tributary_folded (log_id, topic, partition, from_offset, to_offset, persons)
@@ -78,32 +82,91 @@ const SHORTENED: Readonly<
   }),
 };
 
+/** A worker saved all persons, and ended before it could send any of them. */
+async function savedBefore(t: Test): Promise<Harness> {
+  const harness = await withEvents(t);
+  const first = await harness.start(undefined, {
+    log: { append: away },
+    // Many saves, so that the record which is left is in one with few of the others.
+    limits: { flushEventsMax: 4, outboxBatchesMax: EVENTS },
+  });
+  await until(async () => (await numberOf(harness, IN_FLIGHT)) === EVENTS);
+  await until(async () => (await numberOf(harness, PERSONS)) === EVENTS);
+  await first.abandon();
+  t.same(await harness.read('clickhouse_person'), []);
+  return harness;
+}
+
+const away = () => Promise.reject(new LogUnavailableError('no answer'));
+
+async function numberOf({ postgres }: Harness, sql: string): Promise<unknown> {
+  return (await postgres.query<{ found: unknown }>(sql)).rows[0]?.found;
+}
+
+const endsOf = async ({ log }: Harness) =>
+  new Map((await log.offsets(INGESTION_TOPIC)).map(({ partition, end }) => [partition, end]));
+
+/** All but the last record of each partition are in the books as lost, once, and all persons are sent. */
+async function allAreSent(t: Test, harness: Harness, ends: ReadonlyMap<number, number>): Promise<void> {
+  t.match(await harness.settled(EVENTS), {
+    rows: ends.size,
+    dead_lettered: { lost_by_retention: EVENTS - ends.size },
+    imbalance: 0,
+  });
+  const persons = await harness.read('clickhouse_person');
+  t.equal(new Set(persons.map(({ id }) => id)).size, EVENTS);
+  const ids = await harness.read('clickhouse_person_distinct_id');
+  t.equal(new Set(ids.map(({ distinct_id }) => distinct_id)).size, EVENTS);
+}
+
 for (const [when, shortened] of Object.entries(SHORTENED)) {
   t.test(`persons that were saved are sent, although their records left the log ${when}`, async (t) => {
-    const harness = await withEvents(t);
-    const { log, postgres } = harness;
-    const first = await harness.start(undefined, {
-      log: { append: () => Promise.reject(new LogUnavailableError('no answer')) },
-      // Many saves, so that the record which is left is in one with few of the others.
-      limits: { flushEventsMax: 4, outboxBatchesMax: EVENTS },
-    });
-    const readOf = async (sql: string) => (await postgres.query<{ found: unknown }>(sql)).rows[0]?.found;
-    await until(async () => (await readOf(IN_FLIGHT)) === EVENTS && (await readOf(PERSONS)) === EVENTS);
-    await first.abandon();
-    t.same(await harness.read('clickhouse_person'), []);
-
-    const ends = new Map((await log.offsets(INGESTION_TOPIC)).map(({ partition, end }) => [partition, end]));
-    const second = await harness.start(undefined, { log: shortened(log, ends) });
-    const lost = EVENTS - ends.size;
-    t.match(await harness.settled(EVENTS), {
-      rows: ends.size,
-      dead_lettered: { lost_by_retention: lost },
-      imbalance: 0,
-    });
-    const persons = await harness.read('clickhouse_person');
-    t.equal(new Set(persons.map(({ id }) => id)).size, EVENTS);
-    const ids = await harness.read('clickhouse_person_distinct_id');
-    t.equal(new Set(ids.map(({ distinct_id }) => distinct_id)).size, EVENTS);
-    await second.close();
+    const harness = await savedBefore(t);
+    const ends = await endsOf(harness);
+    const worker = await harness.start(undefined, { log: shortened(harness.log, ends) });
+    await allAreSent(t, harness, ends);
+    await worker.close();
   });
+
+  for (const end of ['close', 'abandon'] as const) {
+    t.test(`… and after another worker that could not send them (${when}; ${end})`, async (t) => {
+      const harness = await savedBefore(t);
+      const ends = await endsOf(harness);
+      const log = { ...shortened(harness.log, ends), append: away };
+      const second = await harness.start(undefined, { log, limits: { closeMs: 200 } });
+      await until(() =>
+        second.standings().every(({ readPosition, partition }) => readPosition === ends.get(partition)),
+      );
+      await sleep(systemClock, PROGRESS_MS);
+      await second[end]();
+      t.equal(await numberOf(harness, IN_FLIGHT), EVENTS, 'the books still know of all of them');
+      const third = await harness.start(undefined, { log: shortened(harness.log, ends) });
+      await allAreSent(t, harness, ends);
+      await third.close();
+    });
+  }
+
+  t.test(
+    `… and when they could not be read at first, and only for longer than progress takes (${when})`,
+    async (t) => {
+      const harness = await savedBefore(t);
+      const ends = await endsOf(harness);
+      let asked = 0;
+      const wrap = (real: PersonStore): PersonStore => ({
+        ...real,
+        async findRecorded(persons, groups) {
+          if (asked++ >= ends.size) return real.findRecorded(persons, groups);
+          await sleep(systemClock, PROGRESS_MS);
+          throw new Error('canceling statement due to statement timeout');
+        },
+      });
+      const worker = await harness.start(wrap, {
+        log: shortened(harness.log, ends),
+        limits: { resendAtOnceMax: 7 },
+      });
+      await allAreSent(t, harness, ends);
+      t.ok(asked > EVENTS / 7, `they were asked for in ${asked} parts`);
+      await worker.close();
+    },
+  );
 }
