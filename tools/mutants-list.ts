@@ -241,8 +241,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'row of the survivor before the rows of the merge',
     file: 'src/actors/outbox.ts',
-    search: 'this.#batches.push(batch);',
-    replacement: 'this.#batches.splice(1, 0, batch);',
+    search: 'this.#batches.push({ batch, onSent });',
+    replacement: 'this.#batches.splice(1, 0, { batch, onSent });',
   },
   {
     name: 'persons after their rows',
