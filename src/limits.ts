@@ -189,7 +189,7 @@ export const LIMITS = {
     flushEventsMax: 1_000,
     /** Events that are folded, or settled after a save, in one turn of the event loop; those of one person stay together. */
     turnEventsMax: 25,
-    /** Persons that a former owner saved and may not have sent that are read together; as many groups. */
+    /** Persons and groups that are sent together of saves whose records left the log; those of one save always are. */
     resendAtOnceMax: 500,
     /** Held events that went on by time or memory and have no row yet; past it others that are due wait. */
     releasedInFlightMax: 2_000,

@@ -10,6 +10,7 @@
  */
 import { type Clock, sleep } from '../clock.ts';
 import { isHoldable } from '../person/hold-rule.ts';
+import { Waiting } from './drain.ts';
 import { type Entry, inLogOrder, type Reached, type Routed } from './entry.ts';
 import type { Flushed } from './flusher.ts';
 import type { Groups } from './groups.ts';
@@ -59,7 +60,7 @@ export class Dispatcher {
   #isDispatching = false;
   /** Came back from the hold while a round was being dispatched. */
   #resumed: Held[] = [];
-  #onIdle: (() => void)[] = [];
+  readonly #waiting = new Waiting();
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
@@ -131,14 +132,13 @@ export class Dispatcher {
 
   /** Resolves once everything submitted is in a mailbox, or the dispatcher is closed. */
   drained(): Promise<void> {
-    if (this.isIdle) return Promise.resolve();
-    return new Promise((resolve) => this.#onIdle.push(resolve));
+    return this.#waiting.until(this.isIdle);
   }
 
   close(): void {
     if (!this.#life.is('closed')) this.#life.move('closed');
     this.#queue = [];
-    for (const resolve of this.#onIdle.splice(0)) resolve();
+    this.#waiting.end();
   }
 
   #push(items: readonly Item[]): void {
@@ -195,7 +195,7 @@ export class Dispatcher {
       }
     }
     this.#life.move('idle');
-    for (const resolve of this.#onIdle.splice(0)) resolve();
+    this.#waiting.end();
   }
 
   /** After other things had their turn. */

@@ -11,3 +11,18 @@ export async function drain(stages: readonly Stage[]): Promise<void> {
     for (const stage of stages) await stage.drained();
   }
 }
+
+/** Those who wait until a stage is idle. */
+export class Waiting {
+  readonly #resolves: (() => void)[] = [];
+
+  /** Resolves now if it is, and otherwise at the next `end`. */
+  until(isIdle: boolean): Promise<void> {
+    if (isIdle) return Promise.resolve();
+    return new Promise((resolve) => this.#resolves.push(resolve));
+  }
+
+  end(): void {
+    for (const resolve of this.#resolves.splice(0)) resolve();
+  }
+}

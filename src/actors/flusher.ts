@@ -12,6 +12,7 @@
  */
 import type { Cancel, Clock } from '../clock.ts';
 import type { PersonWork, Saved } from '../storage/person-store.ts';
+import { Waiting } from './drain.ts';
 import type { Routed } from './entry.ts';
 import { InvariantError, invariant, Lifecycle, type Moves } from './lifecycle.ts';
 import type { Folding } from './person-actor.ts';
@@ -74,7 +75,7 @@ export class Flusher {
   /** Since when the one that has waited for the longest does, by the monotonic clock. */
   #sinceMs = 0;
   #cancelLinger: Cancel | undefined;
-  #onIdle: (() => void)[] = [];
+  readonly #waiting = new Waiting();
 
   constructor(options: FlusherOptions) {
     this.#options = options;
@@ -107,14 +108,13 @@ export class Flusher {
 
   /** Resolves once nothing waits any more, or the flusher is closed. */
   drained(): Promise<void> {
-    if (this.isIdle) return Promise.resolve();
-    return new Promise((resolve) => this.#onIdle.push(resolve));
+    return this.#waiting.until(this.isIdle);
   }
 
   close(): void {
     if (!this.#life.is('closed')) this.#life.move('closed');
     this.#cancelLinger?.();
-    for (const resolve of this.#onIdle.splice(0)) resolve();
+    this.#waiting.end();
   }
 
   get #isFull(): boolean {
@@ -224,7 +224,7 @@ export class Flusher {
     if (this.#dirty.size > 0) this.#wait();
     else {
       this.#life.move('idle');
-      for (const resolve of this.#onIdle.splice(0)) resolve();
+      this.#waiting.end();
     }
   }
 }

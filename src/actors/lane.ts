@@ -20,6 +20,7 @@ import type { LogRecord } from '../storage/event-log.ts';
 import { inRanges, rangeAt } from '../storage/offset-ranges.ts';
 import { type FoldedRange, type Landmark, LogReplacedError } from '../storage/person-store.ts';
 import type { Team, TeamStore } from '../storage/team-store.ts';
+import { Waiting } from './drain.ts';
 import type { Duplicates } from './duplicates.ts';
 import type { Entry, Reached } from './entry.ts';
 import type { Ledger } from './ledger.ts';
@@ -92,7 +93,7 @@ export class Lane {
   /** Who asked for the pause. */
   readonly #askers = new Map<unknown, PauseReason>();
   #running = false;
-  #onIdle: (() => void)[] = [];
+  readonly #waiting = new Waiting();
   /** Why nothing moves at the moment. */
   stalled: string | undefined;
 
@@ -167,8 +168,7 @@ export class Lane {
 
   /** Resolves once it is idle. */
   drained(): Promise<void> {
-    if (this.isIdle) return Promise.resolve();
-    return new Promise((resolve) => this.#onIdle.push(resolve));
+    return this.#waiting.until(this.isIdle);
   }
 
   close(): void {
@@ -190,7 +190,7 @@ export class Lane {
       if (!this.#life.is('closed')) this.#options.onFailure(error);
     }
     this.#running = false;
-    for (const resolve of this.#onIdle.splice(0)) resolve();
+    this.#waiting.end();
   }
 
   /** At once where every project is known and there are no transforms: that is the common case. */

@@ -14,6 +14,7 @@ import { type Clock, sleep } from '../clock.ts';
 import type { Fate } from '../event/outcome.ts';
 import type { Logger } from '../logger.ts';
 import type { AppendRecord, EventLog } from '../storage/event-log.ts';
+import { Waiting } from './drain.ts';
 import { invariant, Lifecycle, type Moves } from './lifecycle.ts';
 
 type Mode = 'idle' | 'sending' | 'closed';
@@ -66,7 +67,7 @@ export class Outbox {
   /** Messages of bulks that are not sent yet. */
   #bulkCount = 0;
   #onRoom: (() => void)[] = [];
-  #onEmpty: (() => void)[] = [];
+  readonly #waiting = new Waiting();
   /** Why nothing leaves at the moment. */
   stalled: string | undefined;
 
@@ -100,8 +101,7 @@ export class Outbox {
 
   /** Resolves once everything pushed has been sent, or the outbox is closed. */
   drained(): Promise<void> {
-    if (this.isIdle) return Promise.resolve();
-    return new Promise((resolve) => this.#onEmpty.push(resolve));
+    return this.#waiting.until(this.isIdle);
   }
 
   close(): void {
@@ -133,7 +133,7 @@ export class Outbox {
   }
 
   #wake(): void {
-    for (const resolve of this.#onEmpty.splice(0)) resolve();
+    this.#waiting.end();
     for (const proceed of this.#onRoom.splice(0)) proceed();
   }
 

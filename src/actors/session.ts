@@ -6,6 +6,7 @@ import type { Clock } from '../clock.ts';
 import type { DerivePersonUuid } from '../event/ids.ts';
 import type { LIMITS } from '../limits.ts';
 import type { Logger } from '../logger.ts';
+import { groupKey } from '../person/group.ts';
 import type { Assignment, EventLog, LogRecord, TopicPartition } from '../storage/event-log.ts';
 import type { FoldedRange, PersonStore } from '../storage/person-store.ts';
 import type { TeamStore } from '../storage/team-store.ts';
@@ -31,7 +32,6 @@ import { type Finish, Outbox } from './outbox.ts';
 import { epochOf, type Part } from './part.ts';
 import { personWork } from './person-work.ts';
 import { type PersonHandle, Persons } from './persons.ts';
-import { resend } from './resend.ts';
 import { type Memory, settle } from './settle.ts';
 import type { News } from './tail.ts';
 import type { Transform } from './transforms.ts';
@@ -149,8 +149,8 @@ export class Session {
     if (acquired === undefined || isOver()) return undefined;
     const { past, unsent: ranges, start, ...part } = acquired;
     const unsent = new Unsent({
-      resend: (some) => this.#resend(some, true),
-      onFailure: (error) => this.#fail(error),
+      ...this.#options,
+      resend: (some, onSent) => this.#resend(some, onSent),
     });
     unsent.add(ranges);
     const lane = this.#lane(assignment, part.ledger, past, unsent);
@@ -239,8 +239,8 @@ export class Session {
 
   /** Why nothing moves at the moment, if so. */
   get stalled(): string | undefined {
-    for (const { lane } of this.#parts.values()) if (lane.stalled !== undefined) return lane.stalled;
-    return this.#outbox.stalled;
+    const parts = [...this.#parts.values()].flatMap(({ lane, unsent }) => [lane, unsent]);
+    return [...parts, this.#outbox].find(({ stalled }) => stalled !== undefined)?.stalled;
   }
 
   /** Drops everything that is not durable. A save under way may still happen: the next epoch waits it out. */
@@ -337,7 +337,7 @@ export class Session {
       messages: () => this.#messages(),
       submit: (entries, reached) => this.#dispatcher.submit(entries, reached),
       send: (batch) => this.#outbox.push(batch),
-      resend: (ranges) => this.#resend(ranges, false),
+      resend: (ranges) => this.#resend(ranges),
       onLost: (ranges) => unsent.add(ranges),
       pause: () => this.#options.pause({ topic, partition }),
       resume: () => this.#options.resume({ topic, partition }),
@@ -350,11 +350,14 @@ export class Session {
     return new Messages(this.#options.messages, this.#options.clock.now());
   }
 
-  async #resend(ranges: readonly FoldedRange[], untilSent: boolean): Promise<void> {
-    const { store, limits } = this.#options;
-    const messages = () => this.#messages();
-    const options = { store, outbox: this.#outbox, messages, atOnceMax: limits.resendAtOnceMax };
-    await resend(options, ranges, untilSent);
+  /** Persons and groups that a former owner saved and may not have sent, as they are now. */
+  async #resend(ranges: readonly FoldedRange[], onSent?: () => void): Promise<void> {
+    const persons = new Set(ranges.flatMap((range) => range.persons));
+    const groups = new Map(ranges.flatMap((range) => range.groups.map((group) => [groupKey(group), group])));
+    if (persons.size + groups.size === 0) return onSent?.();
+    const messages = this.#messages();
+    messages.recorded(await this.#options.store.findRecorded([...persons], [...groups.values()]));
+    this.#outbox.push(messages.batch, onSent);
   }
 
   async #saved(flushed: readonly Flushed[]): Promise<void> {

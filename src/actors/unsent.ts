@@ -3,28 +3,41 @@
  * sent when they are read again; these nobody will read. Until all of it is durable no progress of the partition
  * may be saved: with it the notes of these saves go, and nobody would know of them any more.
  */
+import { type Clock, sleep } from '../clock.ts';
+import type { Logger } from '../logger.ts';
 import type { FoldedRange } from '../storage/person-store.ts';
-import type { Stage } from './drain.ts';
+import { type Stage, Waiting } from './drain.ts';
 
 export interface UnsentOptions {
-  /** Resolves once all that these saves wrote is durable, and never when the session ends before. */
-  readonly resend: (ranges: readonly FoldedRange[]) => Promise<void>;
-  readonly onFailure: (error: unknown) => void;
+  /** Calls back once all that these saves wrote is durable, and never when the session ends before. */
+  readonly resend: (ranges: readonly FoldedRange[], onSent: () => void) => Promise<void>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly limits: {
+    /** Persons and groups that are asked for together; those of one save always are. */
+    readonly resendAtOnceMax: number;
+    readonly recoverBackoffMinMs: number;
+    readonly recoverBackoffMaxMs: number;
+  };
 }
 
 export class Unsent implements Stage {
   readonly #options: UnsentOptions;
   readonly #ranges = new Set<FoldedRange>();
+  readonly #sent = new Set<FoldedRange>();
+  readonly #waiting = new Waiting();
   #isClosed = false;
-  #onIdle: (() => void)[] = [];
+  /** Why nothing leaves at the moment. */
+  stalled: string | undefined;
 
   constructor(options: UnsentOptions) {
     this.#options = options;
   }
 
+  /** Of what was added before nothing is sent again. */
   add(ranges: readonly FoldedRange[]): void {
     const isSending = !this.isEmpty;
-    for (const range of ranges) this.#ranges.add(range);
+    for (const range of ranges) if (!this.#sent.has(range)) this.#ranges.add(range);
     if (!isSending && !this.isEmpty) void this.#send();
   }
 
@@ -39,30 +52,46 @@ export class Unsent implements Stage {
 
   /** Resolves once all of it is durable, or the session is closed. */
   drained(): Promise<void> {
-    if (this.isIdle) return Promise.resolve();
-    return new Promise((resolve) => this.#onIdle.push(resolve));
+    return this.#waiting.until(this.isIdle);
   }
 
   close(): void {
     this.#isClosed = true;
-    this.#rest();
+    this.#waiting.end();
   }
 
-  /** What a failure leaves here the next session finds again: only the progress before it was saved. */
+  /** Until it is taken: the session may be one that cannot be replaced now. */
   async #send(): Promise<void> {
-    try {
-      while (!this.isIdle) {
-        const ranges = [...this.#ranges];
-        await this.#options.resend(ranges);
-        for (const range of ranges) this.#ranges.delete(range);
+    const { resend, clock, logger, limits } = this.#options;
+    let backoffMs = limits.recoverBackoffMinMs;
+    while (!this.isIdle) {
+      const part = this.#nextPart();
+      try {
+        await new Promise<void>((onSent, onFailure) => resend(part, onSent).catch(onFailure));
+        this.stalled = undefined;
+        backoffMs = limits.recoverBackoffMinMs;
+        for (const range of part) {
+          this.#ranges.delete(range);
+          this.#sent.add(range);
+        }
+      } catch (error) {
+        this.stalled = error instanceof Error ? error.message : String(error);
+        logger.warn({ error: this.stalled, retryInMs: backoffMs }, 'saved persons cannot be read');
+        await sleep(clock, backoffMs);
+        backoffMs = Math.min(backoffMs * 2, limits.recoverBackoffMaxMs);
       }
-      this.#rest();
-    } catch (error) {
-      if (!this.#isClosed) this.#options.onFailure(error);
     }
+    this.#waiting.end();
   }
 
-  #rest(): void {
-    for (const resolve of this.#onIdle.splice(0)) resolve();
+  #nextPart(): readonly FoldedRange[] {
+    const part: FoldedRange[] = [];
+    let count = 0;
+    for (const range of this.#ranges) {
+      part.push(range);
+      count += range.persons.length + range.groups.length;
+      if (count >= this.#options.limits.resendAtOnceMax) break;
+    }
+    return part;
   }
 }

@@ -129,25 +129,28 @@ for (const [when, shortened] of Object.entries(SHORTENED)) {
   });
 
   for (const end of ['close', 'abandon'] as const) {
-    t.test(`… and after another worker that could not send them (${when}; ${end})`, async (t) => {
-      const harness = await savedBefore(t);
-      const ends = await endsOf(harness);
-      const log = { ...shortened(harness.log, ends), append: away };
-      const second = await harness.start(undefined, { log, limits: { closeMs: 200 } });
-      await until(() =>
-        second.standings().every(({ readPosition, partition }) => readPosition === ends.get(partition)),
-      );
-      await sleep(systemClock, PROGRESS_MS);
-      await second[end]();
-      t.equal(await numberOf(harness, IN_FLIGHT), EVENTS, 'the books still know of all of them');
-      const third = await harness.start(undefined, { log: shortened(harness.log, ends) });
-      await allAreSent(t, harness, ends);
-      await third.close();
-    });
+    t.test(
+      `persons whose records left the log ${when} are sent after a worker that could not send them (${end})`,
+      async (t) => {
+        const harness = await savedBefore(t);
+        const ends = await endsOf(harness);
+        const log = { ...shortened(harness.log, ends), append: away };
+        const second = await harness.start(undefined, { log, limits: { closeMs: 200 } });
+        await until(() =>
+          second.standings().every(({ readPosition, partition }) => readPosition === ends.get(partition)),
+        );
+        await sleep(systemClock, PROGRESS_MS);
+        await second[end]();
+        t.equal(await numberOf(harness, IN_FLIGHT), EVENTS, 'the books still know of all of them');
+        const third = await harness.start(undefined, { log: shortened(harness.log, ends) });
+        await allAreSent(t, harness, ends);
+        await third.close();
+      },
+    );
   }
 
   t.test(
-    `… and when they could not be read at first, and only for longer than progress takes (${when})`,
+    `persons whose records left the log ${when} are sent although they cannot be read for some time`,
     async (t) => {
       const harness = await savedBefore(t);
       const ends = await endsOf(harness);
