@@ -10,7 +10,7 @@ export interface FleetOptions {
   readonly from: number;
   readonly seeds: number;
   readonly processesMax?: number | undefined;
-  /** Ends after so many. */
+  /** Ends once no seed below the so many first that fail is left: which those are is no matter of speed. */
   readonly failuresMax: number;
   /** A project with `src` and `test/simulation`; this one, unless it says another. */
   readonly root?: string;
@@ -67,7 +67,11 @@ class Fleet {
   result(): FleetResult {
     const counts: Counts = new Map();
     for (const own of this.#counts.values()) for (const [name, times] of own) add(counts, name, times);
-    return { done: this.#done, counts, failures: this.#failures };
+    return { done: this.#done, counts, failures: this.#firstFailures };
+  }
+
+  get #firstFailures(): readonly FailedSeed[] {
+    return this.#failures.toSorted((a, b) => a.seed - b.seed).slice(0, this.#options.failuresMax);
   }
 
   get #isOver(): boolean {
@@ -100,7 +104,7 @@ class Fleet {
         timer.refresh();
         if (told.kind === 'begins') {
           seed = told.seed;
-          if (this.#failures.length >= this.#options.failuresMax) end(false);
+          if (this.#isBehindFailures(seed)) end(false);
         } else if (told.kind === 'failed') this.#fail(told.failed);
         else {
           this.#done += told.seeds;
@@ -111,8 +115,13 @@ class Fleet {
     });
   }
 
+  #isBehindFailures(seed: number): boolean {
+    const first = this.#firstFailures;
+    return first.length >= this.#options.failuresMax && first.every((failed) => failed.seed < seed);
+  }
+
   #fail(failed: FailedSeed): void {
-    if (this.#failures.length >= this.#options.failuresMax) return;
+    if (this.#isBehindFailures(failed.seed)) return;
     this.#failures.push(failed);
     this.#options.onFailure?.(failed);
   }
